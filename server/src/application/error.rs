@@ -1,0 +1,135 @@
+//! Errors of ports and use cases. The cause goes into `#[source]`, never into the text: whoever
+//! reports an error prints the whole chain, once.
+
+use std::time::Duration;
+
+use crate::domain::{user, violation::Violations};
+
+/// The error a library gave, kept for the log alone.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a store could not do, as far as a caller can act on it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A unique constraint or a reference refused the change; the constraint's name.
+    #[error("constraint {0} refused the change")]
+    Conflict(&'static str),
+    /// The store didn't answer, or not in time. Trying again later may work.
+    #[error("the store can't be reached")]
+    Unavailable(#[source] Cause),
+    /// A row that no code of ours writes.
+    #[error("{table}.{column} of {row} can't be read")]
+    Corrupt {
+        table: &'static str,
+        column: &'static str,
+        row: String,
+    },
+}
+
+/// What the crypto adapter could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum CryptoError {
+    /// Wrong key, wrong place or changed bytes.
+    #[error("sealed {0} does not open")]
+    Unsealable(&'static str),
+    /// The master key that sealed it is not configured.
+    #[error("master key {0:?} is not configured")]
+    UnknownMasterKey(String),
+    /// The library refused; the operation's name.
+    #[error("{0} failed")]
+    Failed(&'static str),
+}
+
+/// What the password hasher could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum HashingError {
+    /// The queue is full.
+    #[error("too many passwords wait to be hashed")]
+    Overloaded { retry_after: Duration },
+    /// The stored hash is no PHC string that we know.
+    #[error("the stored password hash can't be read")]
+    UnreadableHash,
+    /// The hasher has stopped.
+    #[error("the password hasher has stopped")]
+    Stopped,
+}
+
+/// Why a use case did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The input breaks rules.
+    #[error("the input is not valid")]
+    Invalid(#[source] Violations),
+    /// No such object in this tenant, or not for this caller.
+    #[error("not found")]
+    NotFound,
+    /// The email address belongs to a user already.
+    #[error("the email address is taken")]
+    EmailTaken,
+    /// A tenant with this slug exists already.
+    #[error("the slug is taken")]
+    SlugTaken,
+    /// Unknown user or wrong password; nobody learns which.
+    #[error("wrong credentials")]
+    WrongCredentials,
+    /// No credential, or one that counts no more.
+    #[error("not signed in: {0}")]
+    Unauthenticated(NotSignedIn),
+    /// A page of another origin tried to use the session cookies.
+    #[error("a request from another origin used the session cookies")]
+    ForeignOrigin,
+    /// Too much work at the moment.
+    #[error("overloaded")]
+    Overloaded { retry_after: Duration },
+    /// A store failed.
+    #[error("a store failed")]
+    Store(#[source] StoreError),
+    /// Keys failed.
+    #[error("keys failed")]
+    Crypto(#[from] CryptoError),
+}
+
+/// Why a caller isn't signed in: for the log, never for the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSignedIn {
+    #[error("no credential was sent")]
+    NoCredential,
+    #[error("the credential is malformed")]
+    Malformed,
+    #[error("the credential was made by someone else or for someone else")]
+    Foreign,
+    #[error("the credential has expired")]
+    Expired,
+    #[error("the session or grant has ended")]
+    Ended,
+    #[error("the refresh token was used before; its family has ended")]
+    Reused,
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<HashingError> for Error {
+    fn from(error: HashingError) -> Self {
+        match error {
+            HashingError::Overloaded { retry_after } => Self::Overloaded { retry_after },
+            HashingError::UnreadableHash => Self::Store(StoreError::Corrupt {
+                table: "users",
+                column: "password_phc",
+                row: String::new(),
+            }),
+            HashingError::Stopped => Self::Overloaded {
+                retry_after: Duration::from_secs(1),
+            },
+        }
+    }
+}
+
+impl From<user::NotADisplayName> for Violations {
+    fn from(error: user::NotADisplayName) -> Self {
+        Self::one("/name", error.to_string())
+    }
+}

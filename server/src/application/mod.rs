@@ -1,0 +1,4 @@
+//! Use cases.
+
+pub mod error;
+pub mod ports;

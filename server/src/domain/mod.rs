@@ -1,0 +1,19 @@
+//! Rules without effects: every item is a value or a function from values to a value.
+//!
+//! Nothing here awaits, reads a clock, draws randomness or knows a database. What a rule needs it
+//! is given; what should happen it answers, and `application` does it.
+
+pub mod claims;
+pub mod client;
+pub mod email;
+pub mod grant;
+pub mod id;
+pub mod password;
+pub mod refresh;
+pub mod secret;
+pub mod session;
+pub mod signing_key;
+pub mod tenant;
+pub mod timestamp;
+pub mod user;
+pub mod violation;

@@ -1,0 +1,255 @@
+//! Tenants, and the proof that work happens inside one.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{id::TenantId, timestamp::Timestamp};
+
+/// The part of a URL that names a tenant: `[a-z0-9](-?[a-z0-9])*`, 1 to 63 characters.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slug(String);
+
+/// Why a text is no [`Slug`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must have 1 to 63 lower-case letters, digits and single hyphens between them, such as acme or acme-eu"
+)]
+pub struct NotASlug;
+
+impl Slug {
+    /// Reads a slug. Nothing is folded or trimmed: two spellings are never one tenant.
+    pub fn parse(text: &str) -> Result<Self, NotASlug> {
+        let well_formed = (1..=63).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !text.starts_with('-')
+            && !text.ends_with('-')
+            && !text.contains("--");
+        if well_formed {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotASlug)
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The `iss` of a tenant's tokens and the base of its URLs, without a trailing slash.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Issuer(String);
+
+impl Issuer {
+    /// `{PUBLIC_URL}/t/{slug}`. Only configuration goes in, never a request header.
+    pub fn of(public_url: &Url, slug: &Slug) -> Self {
+        Self(format!(
+            "{}/t/{slug}",
+            public_url.as_str().trim_end_matches('/')
+        ))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whether a tenant serves its users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantState {
+    Active,
+    /// Answers like a tenant that does not exist.
+    Suspended,
+}
+
+/// A tenant as the directory knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    pub id: TenantId,
+    pub slug: Slug,
+    pub name: String,
+    pub state: TenantState,
+    pub policy: Policy,
+    /// Tokens and sessions from before this point count no more.
+    pub not_before: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// What a tenant decides for itself. Members a stored policy doesn't have keep their defaults, so
+/// a new member never breaks an old tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policy {
+    /// How long an access token counts, in seconds.
+    pub access_token_ttl: u32,
+    /// A refresh family that isn't used for this long ends, in seconds.
+    pub refresh_idle_ttl: u32,
+    /// A refresh family ends this long after the sign-in, whatever happens, in seconds.
+    pub refresh_absolute_ttl: u32,
+    /// How long after a rotation the parent still gets the same successor, in seconds (0 to 300).
+    pub refresh_retry_window: u32,
+    /// Origins besides our own whose pages may use the session cookies.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            access_token_ttl: 15 * 60,
+            refresh_idle_ttl: 7 * 24 * 3600,
+            refresh_absolute_ttl: 90 * 24 * 3600,
+            refresh_retry_window: 30,
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+impl Policy {
+    pub fn access_token_ttl(&self) -> Duration {
+        Duration::from_secs(self.access_token_ttl.into())
+    }
+
+    pub fn refresh_idle_ttl(&self) -> Duration {
+        Duration::from_secs(self.refresh_idle_ttl.into())
+    }
+
+    pub fn refresh_absolute_ttl(&self) -> Duration {
+        Duration::from_secs(self.refresh_absolute_ttl.into())
+    }
+
+    /// Never more than 300 s, whatever is stored: within it a stolen parent works.
+    pub fn refresh_retry_window(&self) -> Duration {
+        Duration::from_secs(self.refresh_retry_window.min(300).into())
+    }
+}
+
+/// A suspended tenant was asked to serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the tenant is suspended")]
+pub struct TenantSuspended;
+
+/// Proof that a tenant exists and serves: whoever holds one may work inside that tenant and no
+/// other. The only maker is [`Tenant::enter`]. Cheap to clone.
+#[derive(Clone)]
+pub struct TenantScope(Arc<Inner>);
+
+struct Inner {
+    tenant: Tenant,
+    issuer: Issuer,
+}
+
+impl Tenant {
+    /// Enters the tenant, if it serves.
+    pub fn enter(self, public_url: &Url) -> Result<TenantScope, TenantSuspended> {
+        match self.state {
+            TenantState::Active => {
+                let issuer = Issuer::of(public_url, &self.slug);
+                Ok(TenantScope(Arc::new(Inner {
+                    tenant: self,
+                    issuer,
+                })))
+            }
+            TenantState::Suspended => Err(TenantSuspended),
+        }
+    }
+}
+
+impl TenantScope {
+    pub fn id(&self) -> TenantId {
+        self.0.tenant.id
+    }
+
+    pub fn slug(&self) -> &Slug {
+        &self.0.tenant.slug
+    }
+
+    pub fn issuer(&self) -> &Issuer {
+        &self.0.issuer
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.0.tenant.policy
+    }
+
+    pub fn not_before(&self) -> Option<Timestamp> {
+        self.0.tenant.not_before
+    }
+}
+
+impl fmt::Debug for TenantScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TenantScope").field(self.slug()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_have_one_spelling() {
+        for text in ["a", "acme", "acme-eu", "0", &"x".repeat(63)] {
+            assert!(Slug::parse(text).is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "Acme",
+            "-a",
+            "a-",
+            "a--b",
+            "a.b",
+            "a_b",
+            "a/b",
+            "a%2eb",
+            "..",
+            "a ",
+            &"x".repeat(64),
+        ] {
+            assert_eq!(Slug::parse(text), Err(NotASlug), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_issuer_has_no_trailing_slash() {
+        let slug = Slug::parse("acme").expect("a slug");
+        for base in ["https://id.example.com", "https://id.example.com/"] {
+            let issuer = Issuer::of(&Url::parse(base).expect("a URL"), &slug);
+            assert_eq!(issuer.as_str(), "https://id.example.com/t/acme");
+        }
+    }
+
+    #[test]
+    fn an_old_policy_gets_the_defaults_of_new_members() {
+        let policy: Policy = serde_json::from_str(r#"{"access_token_ttl":60}"#).expect("a policy");
+        assert_eq!(
+            policy,
+            Policy {
+                access_token_ttl: 60,
+                ..Policy::default()
+            }
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! A tenant's users.
+
+use url::Url;
+
+use super::{email::EmailAddress, id::UserId, timestamp::Timestamp};
+
+/// A user of one tenant, without its credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    pub id: UserId,
+    pub name: DisplayName,
+    pub email: EmailAddress,
+    pub email_verified: bool,
+    pub avatar_url: Option<AvatarUrl>,
+    /// Sign-ins from before this point count no more.
+    pub not_before: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// How a user wants to be called: 1 to 200 characters without control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisplayName(String);
+
+/// Why a text is no [`DisplayName`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must have 1 to 200 characters, not only spaces, and no control characters")]
+pub struct NotADisplayName;
+
+impl DisplayName {
+    /// Reads a name; spaces around it are dropped.
+    pub fn parse(text: &str) -> Result<Self, NotADisplayName> {
+        let text = text.trim();
+        let fits = (1..=200).contains(&text.chars().count());
+        // A NUL would be refused by Postgres; line breaks would forge lines in mails and logs.
+        if !fits || text.chars().any(char::is_control) {
+            return Err(NotADisplayName);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Where a picture of the user is: an absolute http or https URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AvatarUrl(String);
+
+/// Why a text is no [`AvatarUrl`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be an absolute http or https URL of at most 2048 characters without user name or password"
+)]
+pub struct NotAnAvatarUrl;
+
+impl AvatarUrl {
+    /// Reads a URL. Other schemes are refused: the value ends up in pages and claims, where
+    /// `javascript:` and `data:` would run.
+    pub fn parse(text: &str) -> Result<Self, NotAnAvatarUrl> {
+        if text.len() > 2048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(NotAnAvatarUrl);
+        }
+        let url = Url::parse(text).map_err(|_| NotAnAvatarUrl)?;
+        let plain = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if plain {
+            Ok(Self(url.into()))
+        } else {
+            Err(NotAnAvatarUrl)
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_trimmed_and_bounded() {
+        assert_eq!(
+            DisplayName::parse("  Ada Lovelace ")
+                .expect("a name")
+                .as_str(),
+            "Ada Lovelace"
+        );
+        for text in ["", "   ", "a\0b", "a\nb", &"x".repeat(201)] {
+            assert_eq!(DisplayName::parse(text), Err(NotADisplayName), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_web_addresses_are_avatars() {
+        assert!(AvatarUrl::parse("https://example.com/ada.png").is_ok());
+        for text in [
+            "javascript:alert(1)",
+            "JavaScript:alert(1)",
+            "data:image/png;base64,AA==",
+            "file:///etc/passwd",
+            "/ada.png",
+            "https://",
+            "https://a:b@example.com/",
+            " https://example.com/",
+            "java\nscript:x",
+        ] {
+            assert_eq!(AvatarUrl::parse(text), Err(NotAnAvatarUrl), "{text:?}");
+        }
+    }
+}

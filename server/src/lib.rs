@@ -1,0 +1,13 @@
+//! Tokenhouse: a multi-tenant token server that speaks OAuth 2.x and OpenID Connect.
+//!
+//! ```text
+//! http  ──►  application  ──►  domain
+//!              ▲   (ports)
+//! infrastructure ┘                    main.rs wires all four
+//! ```
+//! [`domain`] holds rules, [`application`] use cases, [`infrastructure`] what the use cases' ports
+//! are made of, `http` the wire.
+
+pub mod application;
+pub mod domain;
+pub mod infrastructure;
