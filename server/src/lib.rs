@@ -8,6 +8,8 @@
 //! [`domain`] holds rules, [`application`] use cases, [`infrastructure`] what the use cases' ports
 //! are made of, `http` the wire.
 
+pub mod app;
 pub mod application;
 pub mod domain;
+pub mod http;
 pub mod infrastructure;

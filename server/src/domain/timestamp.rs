@@ -41,6 +41,14 @@ impl Timestamp {
         Duration::from_micros(self.0.saturating_sub(earlier.0).max(0).unsigned_abs())
     }
 
+    /// Reads RFC 3339; parts of a microsecond are cut off.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000))
+            .ok()
+            .map(Self)
+    }
+
     /// RFC 3339 in UTC, as JSON answers carry it.
     pub fn to_rfc3339(self) -> String {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)

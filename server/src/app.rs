@@ -1,0 +1,62 @@
+//! [`App`]: the one container. `main` fills it, use cases take what they need from it.
+
+use std::{fmt, sync::Arc};
+
+use url::Url;
+
+use crate::{
+    application::ports::{
+        Aead, Clock, Dependency, Entropy, KeyMaker, Keyring, PasswordHasher, Rotations, Store,
+        Tenants, Views,
+    },
+    domain::{
+        id::IdEntropy,
+        secret::{Operator, TokenDigest},
+        timestamp::Timestamp,
+    },
+};
+
+/// Every port, and the few settings that use cases read.
+pub struct App {
+    pub public_url: Url,
+    /// Bearer tokens of the operator; several, so that one can be replaced without downtime.
+    pub operator_tokens: Vec<TokenDigest<Operator>>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub aead: Arc<dyn Aead>,
+    pub key_maker: Arc<dyn KeyMaker>,
+    pub keyring: Arc<dyn Keyring>,
+    pub tenants: Arc<dyn Tenants>,
+    pub store: Arc<dyn Store>,
+    pub views: Arc<dyn Views>,
+    pub rotations: Arc<dyn Rotations>,
+    pub passwords: Arc<dyn PasswordHasher>,
+    pub dependencies: Vec<Arc<dyn Dependency>>,
+}
+
+impl App {
+    /// The time, read once a request.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Randomness of any length.
+    pub fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    /// Randomness for one id.
+    pub fn id_entropy(&self) -> IdEntropy {
+        self.random()
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("public_url", &self.public_url.as_str())
+            .finish_non_exhaustive()
+    }
+}

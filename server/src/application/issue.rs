@@ -1,0 +1,135 @@
+//! Issuing tokens: the access token of a grant, and the refresh token that starts its family.
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::{
+    error::{CryptoError, Error},
+    ports::TenantKeys,
+};
+use crate::{
+    app::App,
+    domain::{
+        claims::AccessClaims,
+        client::ClientId,
+        grant::Grant,
+        id::{GrantId, SessionId, TokenId},
+        refresh::{Generation, RefreshToken, Secret, TagKey},
+        session::Session,
+        tenant::TenantScope,
+        timestamp::Timestamp,
+        user::User,
+    },
+};
+
+/// What the session API grants: OpenID Connect's profile and email (OIDC Core §5.4).
+pub const FIRST_PARTY_SCOPE: &str = "openid profile email";
+
+/// Knowledge of a password alone, as the `acr` claim says it.
+pub const PASSWORD_ACR: &str = "1";
+
+/// A pair of tokens, as an answer carries it once.
+pub struct Tokens {
+    pub access_token: Zeroizing<String>,
+    pub access_token_ttl: Duration,
+    pub refresh_token: Zeroizing<String>,
+    /// How long a browser should keep the refresh token: to the family's absolute end.
+    pub refresh_token_ttl: Duration,
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens([redacted])")
+    }
+}
+
+/// The grant of a fresh sign-in and the token that starts its family.
+pub fn new_grant(
+    app: &App,
+    tenant: &TenantScope,
+    session: &Session,
+    now: Timestamp,
+) -> (Grant, RefreshToken) {
+    let secret = Secret::from_entropy(app.random());
+    let absolute_end = now + tenant.policy().refresh_absolute_ttl();
+    let grant = Grant {
+        id: GrantId::new(now, app.id_entropy()),
+        session_id: session.id,
+        user_id: session.user_id,
+        client_id: ClientId::first_party(),
+        scope: FIRST_PARTY_SCOPE.to_owned(),
+        audience: tenant.issuer().as_str().to_owned(),
+        leaf: secret.digest(),
+        idle_end: (now + tenant.policy().refresh_idle_ttl()).min(absolute_end),
+        absolute_end,
+        created_at: now,
+    };
+    let token = RefreshToken {
+        family: grant.id,
+        generation: Generation::FIRST,
+        secret,
+    };
+    (grant, token)
+}
+
+/// What an access token is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessTokenRequest<'a> {
+    pub client_id: &'a ClientId,
+    pub scope: &'a str,
+    pub audience: &'a str,
+    pub session: &'a Session,
+    pub user: &'a User,
+}
+
+/// Signs an access token (RFC 9068). It never outlives `not_after`: the end of its grant.
+pub fn access_token(
+    app: &App,
+    tenant: &TenantScope,
+    keys: &TenantKeys,
+    request: AccessTokenRequest<'_>,
+    not_after: Timestamp,
+    now: Timestamp,
+) -> Result<(Zeroizing<String>, Duration), Error> {
+    let AccessTokenRequest {
+        client_id,
+        scope,
+        audience,
+        session,
+        user,
+    } = request;
+    let ttl = tenant.policy().access_token_ttl().min(not_after.since(now));
+    let claims = AccessClaims {
+        iss: tenant.issuer().as_str().to_owned(),
+        sub: user.id.to_string(),
+        aud: audience.to_owned(),
+        client_id: client_id.to_string(),
+        iat: now.as_seconds(),
+        exp: (now + ttl).as_seconds(),
+        jti: TokenId::new(now, app.id_entropy()).to_string(),
+        scope: scope.to_owned(),
+        sid: session.id.to_string(),
+        auth_time: session.authenticated_at.as_seconds(),
+        acr: PASSWORD_ACR.to_owned(),
+        amr: session.amr.clone(),
+        tenant: tenant.slug().to_string(),
+        name: Some(user.name.as_str().to_owned()),
+        email: Some(user.email.as_str().to_owned()),
+        email_verified: Some(user.email_verified),
+        picture: user.avatar_url.as_ref().map(|url| url.as_str().to_owned()),
+    };
+    Ok((Zeroizing::new(keys.tokens.sign(&claims)?), ttl))
+}
+
+/// The key that makes this tenant's tags now.
+pub fn tag_key(keys: &TenantKeys) -> Result<&TagKey, CryptoError> {
+    keys.tag_keys
+        .first()
+        .ok_or(CryptoError::Failed("finding a tag key"))
+}
+
+/// A sign-in's session id, fresh each time, so that no id from before a sign-in lives on.
+pub fn session_id(app: &App, now: Timestamp) -> SessionId {
+    SessionId::new(now, app.id_entropy())
+}

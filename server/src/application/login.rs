@@ -1,0 +1,108 @@
+//! Login: a password opens a session and its first grant.
+//!
+//! 1. Look the user up by canonical address.
+//! 2. Verify the password. An unknown user costs the same work and gets the same answer.
+//! 3. In one unit of work: the session and its grant.
+//! 4. Sign the access token and hand out the family's first refresh token.
+//!
+//! No transaction is open while a password is hashed.
+
+use zeroize::Zeroizing;
+
+use super::{
+    error::Error,
+    issue::{self, AccessTokenRequest, Tokens},
+};
+use crate::{
+    app::App,
+    domain::{
+        email::EmailAddress, password::Password, session::Session, tenant::TenantScope,
+        timestamp::Timestamp, user::User,
+    },
+};
+
+/// What someone who logs in says.
+pub struct Login {
+    pub email: String,
+    pub password: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Login([redacted])")
+    }
+}
+
+/// A user who is signed in, and what proves it.
+#[derive(Debug)]
+pub struct SignedIn {
+    pub user: User,
+    pub tokens: Tokens,
+}
+
+/// Signs a user in.
+pub async fn login(
+    app: &App,
+    tenant: &TenantScope,
+    command: Login,
+    now: Timestamp,
+) -> Result<SignedIn, Error> {
+    // Fails before any hashing: the server's own trouble must not look like a wrong password.
+    let keys = app.keyring.keys(tenant).await?;
+    let Some(user) = authenticate(app, tenant, command).await? else {
+        tracing::info!("login failed");
+        return Err(Error::WrongCredentials);
+    };
+    let session = Session {
+        id: issue::session_id(app, now),
+        user_id: user.id,
+        authenticated_at: now,
+        amr: vec!["pwd".to_owned()],
+        ended_at: None,
+        created_at: now,
+    };
+    let (grant, refresh_token) = issue::new_grant(app, tenant, &session, now);
+    let request = AccessTokenRequest {
+        client_id: &grant.client_id,
+        scope: &grant.scope,
+        audience: &grant.audience,
+        session: &session,
+        user: &user,
+    };
+    let (access_token, access_token_ttl) =
+        issue::access_token(app, tenant, &keys, request, grant.absolute_end, now)?;
+
+    let mut work = app.store.begin(tenant).await?;
+    work.add_session(&session).await?;
+    work.add_grant(&grant).await?;
+    work.commit().await?;
+    tracing::info!(user.id = %user.id, session.id = %session.id, "logged in");
+    Ok(SignedIn {
+        tokens: Tokens {
+            access_token,
+            access_token_ttl,
+            refresh_token: refresh_token.encode(tenant.id(), issue::tag_key(&keys)?),
+            refresh_token_ttl: grant.absolute_end.since(now),
+        },
+        user,
+    })
+}
+
+/// The user whose password this is, if there is one.
+async fn authenticate(
+    app: &App,
+    tenant: &TenantScope,
+    command: Login,
+) -> Result<Option<User>, Error> {
+    // What can be no password of anyone is refused without work; its length says nothing of users.
+    let Ok(password) = Password::present(command.password) else {
+        return Ok(None);
+    };
+    let found = match EmailAddress::parse(&command.email) {
+        Ok(email) => app.store.view(tenant).await?.user_by_email(&email).await?,
+        Err(_) => None,
+    };
+    let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
+    let fits = app.passwords.verify(tenant.id(), password, hash).await?;
+    Ok(user.filter(|_| fits))
+}

@@ -1,0 +1,241 @@
+//! Refresh: a refresh token is exchanged for its successor and a fresh access token.
+//!
+//! 1. The form and the tag: junk and foreign tokens end here, in microseconds and without I/O.
+//! 2. The durable grant, at most a second old: revoked, ended or before a mark means refused.
+//! 3. One atomic step in the hot store decides; the successor was drawn before, so that whoever
+//!    retries after a lost answer gets the same one.
+//! 4. Reuse ends the family: the revocation is committed here before the refusal is given.
+
+use zeroize::Zeroizing;
+
+use super::{
+    error::{CryptoError, Error, NotSignedIn},
+    issue::{self, AccessTokenRequest, Tokens},
+    login::SignedIn,
+    ports::{Freshness, Rotation, RotationRequest, TenantKeys},
+};
+use crate::{
+    app::App,
+    domain::{
+        client::ClientId,
+        grant::GrantView,
+        refresh::{Lifetimes, Presented, RefreshToken, Refusal, Secret, Successor, UntrustedToken},
+        secret::Key256,
+        tenant::TenantScope,
+        timestamp::Timestamp,
+    },
+};
+
+/// Exchanges `token`, presented by `client`.
+pub async fn refresh(
+    app: &App,
+    tenant: &TenantScope,
+    client: &ClientId,
+    token: &str,
+    now: Timestamp,
+) -> Result<SignedIn, Error> {
+    let keys = app.keyring.keys(tenant).await?;
+    let token =
+        trusted(tenant, &keys, token).ok_or(Error::Unauthenticated(NotSignedIn::Malformed))?;
+    let attempt = Attempt {
+        app,
+        tenant,
+        client,
+        keys: &keys,
+        token: &token,
+        now,
+    };
+    let secret = Secret::from_entropy(app.random());
+    let (grant, rotation) = attempt.rotate(&secret).await?;
+    let successor = match rotation {
+        Rotation::Rotated => secret,
+        Rotation::Repeated { sealed_successor } => open_successor(app, &token, &sealed_successor)?,
+        Rotation::Reused | Rotation::Refused(Refusal::Dead) => {
+            attempt
+                .end_family(&grant, rotation == Rotation::Reused)
+                .await?;
+            return Err(Error::Unauthenticated(NotSignedIn::Reused));
+        }
+        Rotation::Refused(Refusal::Expired) => {
+            return Err(Error::Unauthenticated(NotSignedIn::Expired));
+        }
+        Rotation::Refused(Refusal::WrongClient) => {
+            return Err(Error::Unauthenticated(NotSignedIn::Foreign));
+        }
+        // A fresh floor was given: the store has no reason to ask again.
+        Rotation::Reload => return Err(Error::Unauthenticated(NotSignedIn::Ended)),
+    };
+    attempt.answer(&grant, successor)
+}
+
+/// The token, if this tenant minted it.
+pub fn trusted(tenant: &TenantScope, keys: &TenantKeys, text: &str) -> Option<RefreshToken> {
+    let token = UntrustedToken::parse(text).ok()?;
+    let key = keys
+        .tag_keys
+        .iter()
+        .find(|key| key.id == token.tag_key_id())?;
+    token.verify(tenant.id(), key).ok()
+}
+
+/// One presentation of one token.
+struct Attempt<'a> {
+    app: &'a App,
+    tenant: &'a TenantScope,
+    client: &'a ClientId,
+    keys: &'a TenantKeys,
+    token: &'a RefreshToken,
+    now: Timestamp,
+}
+
+impl Attempt<'_> {
+    /// Asks the hot store; a second time with a freshly read floor when it wants one.
+    async fn rotate(
+        &self,
+        secret: &Secret,
+    ) -> Result<(std::sync::Arc<GrantView>, Rotation), Error> {
+        let sealed = seal_successor(self.app, self.token, secret)?;
+        let successor = Successor {
+            digest: secret.digest(),
+            sealed,
+        };
+        let mut freshness = Freshness::Recent;
+        loop {
+            let grant = self.live_grant(freshness).await?;
+            let request = RotationRequest {
+                family: grant.id,
+                owner: grant.client_id.clone(),
+                floor: grant.floor.clone(),
+                floor_is_fresh: freshness == Freshness::Now,
+                presented: Presented {
+                    client_id: self.client.clone(),
+                    generation: self.token.generation,
+                    digest: self.token.secret.digest(),
+                },
+                successor: successor.clone(),
+                lifetimes: Lifetimes {
+                    idle: self.tenant.policy().refresh_idle_ttl(),
+                    retry_window: self.tenant.policy().refresh_retry_window(),
+                },
+                now: self.now,
+                clock_offset: self.app.clock.offset_micros(),
+            };
+            match self.app.rotations.rotate(self.tenant, &request).await? {
+                Rotation::Reload if freshness == Freshness::Recent => freshness = Freshness::Now,
+                rotation => return Ok((grant, rotation)),
+            }
+        }
+    }
+
+    async fn live_grant(&self, freshness: Freshness) -> Result<std::sync::Arc<GrantView>, Error> {
+        let grant = self
+            .app
+            .views
+            .grant(self.tenant, self.token.family, freshness)
+            .await?;
+        match grant {
+            Some(grant) if grant.ended(self.tenant.not_before()).is_none() => Ok(grant),
+            _ => Err(Error::Unauthenticated(NotSignedIn::Ended)),
+        }
+    }
+
+    /// Commits the end of a family whose token was used twice. It is asked again whenever a dead
+    /// hot record is met, so a commit that failed the first time is made up for.
+    async fn end_family(&self, grant: &GrantView, first_seen: bool) -> Result<(), Error> {
+        let mut work = self.app.store.begin(self.tenant).await?;
+        let families = if grant.client_id == ClientId::first_party() {
+            // The session API's session has this one family: what can't be refreshed is over.
+            work.end_session(grant.session.id, self.now).await?
+        } else {
+            work.revoke_grant(grant.id, self.now).await?;
+            vec![grant.id]
+        };
+        work.commit().await?;
+        self.app
+            .views
+            .forget(self.tenant, grant.session.id, &families)
+            .await;
+        if first_seen {
+            tracing::warn!(
+                event = "refresh_token_reuse",
+                family.id = %grant.id,
+                user.id = %grant.user.id,
+                session.id = %grant.session.id,
+                generation = self.token.generation.0,
+                "a refresh token was used twice: its family has ended"
+            );
+        }
+        Ok(())
+    }
+
+    fn answer(&self, grant: &GrantView, successor: Secret) -> Result<SignedIn, Error> {
+        let request = AccessTokenRequest {
+            client_id: &grant.client_id,
+            scope: &grant.scope,
+            audience: &grant.audience,
+            session: &grant.session,
+            user: &grant.user,
+        };
+        let not_after = grant.floor.absolute_end;
+        let (access_token, access_token_ttl) = issue::access_token(
+            self.app,
+            self.tenant,
+            self.keys,
+            request,
+            not_after,
+            self.now,
+        )?;
+        let token = RefreshToken {
+            family: self.token.family,
+            generation: self.token.generation.next(),
+            secret: successor,
+        };
+        Ok(SignedIn {
+            tokens: Tokens {
+                access_token,
+                access_token_ttl,
+                refresh_token: token.encode(self.tenant.id(), issue::tag_key(self.keys)?),
+                refresh_token_ttl: not_after.since(self.now),
+            },
+            user: grant.user.clone(),
+        })
+    }
+}
+
+/// The key that only the holder of the presented token can give: a dump of the store opens nothing.
+fn successor_key(token: &RefreshToken) -> Result<(Key256, [u8; 20]), CryptoError> {
+    use hmac::{Hmac, KeyInit, Mac};
+    use sha2::Sha256;
+
+    let mut context = [0; 20];
+    context[..16].copy_from_slice(token.family.as_uuid().as_bytes());
+    context[16..].copy_from_slice(&token.generation.0.to_be_bytes());
+    // The secret is 256 uniform bits: HKDF's expand step alone is enough (RFC 5869 §3.3).
+    let mut mac = Hmac::<Sha256>::new_from_slice(token.secret.expose())
+        .map_err(|_| CryptoError::Failed("deriving a successor key"))?;
+    mac.update(b"tokenhouse successor");
+    mac.update(&context);
+    mac.update(&[1]);
+    Ok((
+        Key256::from_bytes(mac.finalize().into_bytes().into()),
+        context,
+    ))
+}
+
+fn seal_successor(
+    app: &App,
+    token: &RefreshToken,
+    successor: &Secret,
+) -> Result<Vec<u8>, CryptoError> {
+    let (key, context) = successor_key(token)?;
+    app.aead
+        .seal(&key, app.random(), &context, successor.expose())
+}
+
+fn open_successor(app: &App, token: &RefreshToken, sealed: &[u8]) -> Result<Secret, CryptoError> {
+    let (key, context) = successor_key(token)?;
+    let opened = Zeroizing::new(app.aead.open(&key, &context, sealed)?);
+    <[u8; 32]>::try_from(opened.as_slice())
+        .map(Secret::from_entropy)
+        .map_err(|_| CryptoError::Unsealable("successor"))
+}

@@ -1,0 +1,131 @@
+//! Sign-up: a user of a tenant is made.
+
+use zeroize::Zeroizing;
+
+use super::error::{Error, StoreError};
+use crate::{
+    app::App,
+    domain::{
+        email::EmailAddress,
+        id::UserId,
+        password::Password,
+        tenant::TenantScope,
+        timestamp::Timestamp,
+        user::{AvatarUrl, DisplayName, User},
+        violation::{Violation, Violations},
+    },
+};
+
+/// What someone who signs up says.
+pub struct Signup {
+    pub name: String,
+    pub email: String,
+    pub password: Zeroizing<String>,
+    pub avatar_url: Option<String>,
+}
+
+impl std::fmt::Debug for Signup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signup")
+            .field("email", &self.email)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The same after every rule was checked.
+struct Checked {
+    name: DisplayName,
+    email: EmailAddress,
+    password: Password,
+    avatar_url: Option<AvatarUrl>,
+}
+
+/// Makes a user.
+///
+/// The address is looked up before the password is hashed, to spare the work; that it is free is
+/// decided by the unique constraint alone.
+pub async fn signup(
+    app: &App,
+    tenant: &TenantScope,
+    command: Signup,
+    now: Timestamp,
+) -> Result<User, Error> {
+    let Checked {
+        name,
+        email,
+        password,
+        avatar_url,
+    } = check(command).map_err(Error::Invalid)?;
+    let taken = app
+        .store
+        .view(tenant)
+        .await?
+        .user_by_email(&email)
+        .await?
+        .is_some();
+    if taken {
+        return Err(Error::EmailTaken);
+    }
+    let hash = app.passwords.hash(tenant.id(), password).await?;
+    let user = User {
+        id: UserId::new(now, app.id_entropy()),
+        name,
+        email,
+        email_verified: false,
+        avatar_url,
+        not_before: None,
+        created_at: now,
+        updated_at: now,
+    };
+    let mut work = app.store.begin(tenant).await?;
+    match work.add_user(&user, &hash).await {
+        Err(StoreError::Conflict("users_tenant_id_email_key")) => return Err(Error::EmailTaken),
+        other => other?,
+    }
+    work.commit().await?;
+    tracing::info!(user.id = %user.id, "signed up");
+    Ok(user)
+}
+
+/// Checks all members, so that the answer names every mistake at once.
+fn check(command: Signup) -> Result<Checked, Violations> {
+    let mut violations = Vec::new();
+    let mut note = |pointer: &str, detail: String| {
+        violations.push(Violation {
+            pointer: pointer.to_owned(),
+            detail,
+        })
+    };
+    let name = DisplayName::parse(&command.name)
+        .map_err(|e| note("/name", e.to_string()))
+        .ok();
+    let email = EmailAddress::parse(&command.email)
+        .map_err(|e| note("/email", e.to_string()))
+        .ok();
+    let password = Password::choose(command.password)
+        .map_err(|e| note("/password", e.to_string()))
+        .ok();
+    let avatar_url = match command
+        .avatar_url
+        .as_deref()
+        .map(AvatarUrl::parse)
+        .transpose()
+    {
+        Ok(url) => url,
+        Err(e) => {
+            note("/avatar_url", e.to_string());
+            None
+        }
+    };
+    match (name, email, password, Violations::from_list(violations)) {
+        (Some(name), Some(email), Some(password), None) => Ok(Checked {
+            name,
+            email,
+            password,
+            avatar_url,
+        }),
+        (_, _, _, violations) => {
+            Err(violations.unwrap_or_else(|| Violations::one("", "is not valid")))
+        }
+    }
+}

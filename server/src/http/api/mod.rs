@@ -1,0 +1,19 @@
+//! The operations, split by audience and dialect of errors. Each operation extracts, calls one use
+//! case and answers.
+
+pub mod admin;
+pub mod discovery;
+pub mod session;
+
+use poem_openapi::Tags;
+
+/// The groups of operations: client generators make a service of each.
+#[derive(Tags)]
+pub enum Tag {
+    /// What a tenant publishes for clients and verifiers.
+    Discovery,
+    /// Sign-up, login, refresh and logout for a tenant's own applications.
+    Session,
+    /// Tenants, for the operator.
+    Tenants,
+}

@@ -1,0 +1,510 @@
+//! The first-party session API: a tenant's users sign up, log in, stay logged in and log out.
+
+use std::sync::Arc;
+
+use poem::{http::header, web::Data};
+use poem_openapi::{Enum, Object, OpenApi, Union, types::Example};
+use zeroize::Zeroizing;
+
+use super::Tag;
+use crate::{
+    app::App,
+    application::{
+        current_user,
+        error::{Error, NotSignedIn},
+        login::{self, Login, SignedIn},
+        logout, refresh,
+        signup::{self, Signup},
+    },
+    domain::{client::ClientId, timestamp::Timestamp, user::User},
+    http::{
+        cookies,
+        extract::{
+            body::{FromMembers, JsonBody, Members, OptionalJsonBody},
+            credentials::{AccessToken, Origin, SessionCookies},
+            tenant::TenantPath,
+        },
+        respond::{
+            answer::{Answer, NoContent, Refused, refusals},
+            json::{DateTime, Nullable},
+        },
+    },
+};
+
+/// Operations of the session API.
+#[derive(Debug)]
+pub struct SessionApi;
+
+refusals! {
+    /// Refusals of a sign-up.
+    SignupRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        404 => "No such tenant.",
+        409 => "The email address is taken.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
+        500 => "A fault of the server.",
+        503 => "Too busy, or a store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of a login.
+    LoginRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        401 => "Unknown user or wrong password; the answer does not say which.",
+        403 => "A page of another origin asked for cookies.",
+        404 => "No such tenant.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
+        500 => "A fault of the server.",
+        503 => "Too busy, or a store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of a refresh.
+    RefreshRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        401 => "The refresh token is missing, unknown, expired, ended or was used before.",
+        403 => "A page of another origin used the cookie.",
+        404 => "No such tenant.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Send the same request again: it gets the same successor.",
+    }
+}
+
+refusals! {
+    /// Refusals of a logout.
+    LogoutRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        403 => "A page of another origin used a cookie.",
+        404 => "No such tenant.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. The session may live on: try again.",
+    }
+}
+
+refusals! {
+    /// Refusals of a look at the current user.
+    CurrentUserRefusals {
+        401 => "No access token, or one that does not count (RFC 6750 §3.1).",
+        404 => "No such tenant.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+#[OpenApi(tag = "Tag::Session")]
+impl SessionApi {
+    /// Sign up
+    ///
+    /// Makes a user of the tenant. It does not sign in: log in next.
+    #[oai(
+        path = "/t/:tenant/auth/signup",
+        method = "post",
+        operation_id = "signup"
+    )]
+    async fn signup(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        body: JsonBody<SignupBody>,
+    ) -> Result<Answer<201, UserInfo>, Refused<SignupRefusals>> {
+        let user = signup::signup(&app, &tenant.0, body.0.into(), app.now()).await?;
+        Ok(Answer::new(UserInfo::from(&user)))
+    }
+
+    /// Log in
+    ///
+    /// Opens a session. With `delivery: "cookie"` (the default) both tokens are set as HttpOnly
+    /// cookies and the body carries none; with `"body"` they are in the body, for apps and scripts.
+    #[oai(
+        path = "/t/:tenant/auth/login",
+        method = "post",
+        operation_id = "login"
+    )]
+    async fn login(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        origin: Origin,
+        body: JsonBody<LoginBody>,
+    ) -> Result<Answer<200, SignedInView>, Refused<LoginRefusals>> {
+        let JsonBody(body) = body;
+        let delivery = body.delivery.unwrap_or(Delivery::Cookie);
+        if delivery == Delivery::Cookie {
+            origin.check(&tenant.0)?;
+        }
+        let signed_in = login::login(&app, &tenant.0, body.into(), app.now()).await?;
+        Ok(deliver(&tenant, &signed_in, delivery))
+    }
+
+    /// Refresh
+    ///
+    /// Exchanges the refresh token, from the body or else from the cookie, for its successor and a
+    /// fresh access token, delivered the way the token came. The old token counts no more; only
+    /// within the tenant's retry window (30 s by default) it gives the same successor again, so that
+    /// a lost answer can be made up for by sending the same request. Using an older one ends the
+    /// session.
+    #[oai(
+        path = "/t/:tenant/auth/refresh",
+        method = "post",
+        operation_id = "refresh_session"
+    )]
+    async fn refresh(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        cookies: SessionCookies,
+        body: OptionalJsonBody<RefreshTokenBody>,
+    ) -> Result<Answer<200, SignedInView>, Refused<RefreshRefusals>> {
+        let (token, delivery) = match body.0.and_then(RefreshTokenBody::into_token) {
+            Some(token) => (token, Delivery::Body),
+            None => {
+                let token = cookies.refresh_token(&tenant.0)?;
+                (
+                    token.ok_or(Error::Unauthenticated(NotSignedIn::NoCredential))?,
+                    Delivery::Cookie,
+                )
+            }
+        };
+        let client = ClientId::first_party();
+        let signed_in = refresh::refresh(&app, &tenant.0, &client, &token, app.now()).await?;
+        Ok(deliver(&tenant, &signed_in, delivery))
+    }
+
+    /// Log out
+    ///
+    /// Ends the session of the refresh token in the body, the cookies or the bearer token, and clears
+    /// the cookies. Doing it twice, or without a session, is no error.
+    #[oai(
+        path = "/t/:tenant/auth/logout",
+        method = "post",
+        operation_id = "logout"
+    )]
+    async fn logout(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        cookies: SessionCookies,
+        body: OptionalJsonBody<RefreshTokenBody>,
+    ) -> Result<NoContent, Refused<LogoutRefusals>> {
+        let refresh_token = match body.0.and_then(RefreshTokenBody::into_token) {
+            Some(token) => Some(token),
+            None => cookies.refresh_token(&tenant.0)?,
+        };
+        let access_token = cookies.access_token(&tenant.0)?;
+        let refresh_token = refresh_token.as_ref().map(|token| token.as_str());
+        let access_token = access_token.as_ref().map(|token| token.as_str());
+        logout::logout(&app, &tenant.0, refresh_token, access_token, app.now()).await?;
+        Ok(NoContent::with_headers(cookies::clear(&tenant.0)))
+    }
+
+    /// Current user
+    ///
+    /// Who the bearer of the access token is. The cookie is looked at only when there is no
+    /// `Authorization` header.
+    #[oai(
+        path = "/t/:tenant/auth/current-user",
+        method = "get",
+        operation_id = "get_current_user"
+    )]
+    async fn current_user(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        token: AccessToken,
+    ) -> Result<Answer<200, UserInfo>, Refused<CurrentUserRefusals>> {
+        let token = token.text(&tenant.0)?;
+        let user = current_user::current_user(&app, &tenant.0, &token, app.now()).await?;
+        Ok(Answer::new(UserInfo::from(&user)))
+    }
+}
+
+fn deliver(
+    tenant: &TenantPath,
+    signed_in: &SignedIn,
+    delivery: Delivery,
+) -> Answer<200, SignedInView> {
+    let SignedIn { user, tokens } = signed_in;
+    let user = UserInfo::from(user);
+    let expires_in = i32::try_from(tokens.access_token_ttl.as_secs()).unwrap_or(i32::MAX);
+    match delivery {
+        Delivery::Cookie => {
+            let view = CookieSession { user, expires_in };
+            Answer::new(SignedInView::Cookie(view)).headers(cookies::set(&tenant.0, tokens))
+        }
+        Delivery::Body => Answer::new(SignedInView::Body(TokenSession {
+            user,
+            expires_in,
+            access_token: tokens.access_token.to_string(),
+            token_type: TokenType::Bearer,
+            refresh_token: tokens.refresh_token.to_string(),
+        }))
+        .header(header::PRAGMA, "no-cache"),
+    }
+}
+
+/// Who wants to become a user.
+#[derive(Debug, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub struct SignupBody {
+    /// How the user wants to be called.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    name: String,
+    /// The address that the user will log in with.
+    #[oai(validator(max_length = 254))]
+    email: String,
+    /// At least 8 and at most 1024 bytes of UTF-8, taken exactly as sent.
+    #[oai(write_only, validator(min_length = 1, max_length = 1024))]
+    password: String,
+    /// An http or https address of a picture.
+    #[oai(validator(max_length = 2048))]
+    avatar_url: Option<Nullable<String>>,
+}
+
+impl Example for SignupBody {
+    fn example() -> Self {
+        Self {
+            name: "Ada Lovelace".to_owned(),
+            email: "ada@example.com".to_owned(),
+            password: "correct horse battery staple".to_owned(),
+            avatar_url: None,
+        }
+    }
+}
+
+impl FromMembers for SignupBody {
+    fn from_members(members: &mut Members) -> Option<Self> {
+        let (name, email, password) = (
+            members.text("name"),
+            members.text("email"),
+            members.text("password"),
+        );
+        let avatar_url = members
+            .optional_text("avatar_url")
+            .map(|url| Nullable(Some(url)));
+        Some(Self {
+            name: name?,
+            email: email?,
+            password: password?,
+            avatar_url,
+        })
+    }
+}
+
+impl From<SignupBody> for Signup {
+    fn from(body: SignupBody) -> Self {
+        Self {
+            name: body.name,
+            email: body.email,
+            password: Zeroizing::new(body.password),
+            avatar_url: body.avatar_url.and_then(|url| url.0),
+        }
+    }
+}
+
+/// How tokens get to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum Delivery {
+    /// As HttpOnly cookies: for browsers.
+    Cookie,
+    /// In the body: for apps and scripts.
+    Body,
+}
+
+/// Who wants to log in.
+#[derive(Debug, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub struct LoginBody {
+    /// The address that the user signed up with.
+    #[oai(validator(max_length = 1024))]
+    email: String,
+    /// The user's password.
+    #[oai(write_only, validator(max_length = 1024))]
+    password: String,
+    /// How the tokens are to be delivered; `cookie` when absent.
+    delivery: Option<Delivery>,
+}
+
+impl Example for LoginBody {
+    fn example() -> Self {
+        Self {
+            email: "ada@example.com".to_owned(),
+            password: "correct horse battery staple".to_owned(),
+            delivery: Some(Delivery::Body),
+        }
+    }
+}
+
+impl FromMembers for LoginBody {
+    fn from_members(members: &mut Members) -> Option<Self> {
+        let (email, password) = (members.text("email"), members.text("password"));
+        let delivery = members.choice(
+            "delivery",
+            &[("cookie", Delivery::Cookie), ("body", Delivery::Body)],
+        );
+        Some(Self {
+            email: email?,
+            password: password?,
+            delivery,
+        })
+    }
+}
+
+impl From<LoginBody> for Login {
+    fn from(body: LoginBody) -> Self {
+        Self {
+            email: body.email,
+            password: Zeroizing::new(body.password),
+        }
+    }
+}
+
+/// The refresh token, when it does not come in the cookie.
+#[derive(Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub struct RefreshTokenBody {
+    /// The newest refresh token of the session.
+    #[oai(write_only, validator(max_length = 1024))]
+    refresh_token: Option<Nullable<String>>,
+}
+
+impl RefreshTokenBody {
+    fn into_token(self) -> Option<Zeroizing<String>> {
+        self.refresh_token
+            .and_then(|token| token.0)
+            .map(Zeroizing::new)
+    }
+}
+
+impl std::fmt::Debug for RefreshTokenBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RefreshTokenBody([redacted])")
+    }
+}
+
+impl Example for RefreshTokenBody {
+    fn example() -> Self {
+        Self {
+            refresh_token: Some(Nullable(Some("thr_AQEBmrKd…".to_owned()))),
+        }
+    }
+}
+
+impl FromMembers for RefreshTokenBody {
+    fn from_members(members: &mut Members) -> Option<Self> {
+        let refresh_token = members
+            .optional_text("refresh_token")
+            .map(|token| Nullable(Some(token)));
+        Some(Self { refresh_token })
+    }
+}
+
+/// A user, as everyone may see it who is that user.
+#[derive(Clone, Debug, Object)]
+#[oai(example)]
+pub struct UserInfo {
+    /// The id: the `sub` of the user's tokens.
+    user_id: uuid::Uuid,
+    /// How the user wants to be called.
+    name: String,
+    /// The address in canonical form.
+    email: String,
+    /// Whether the user has proved to read mail sent there.
+    email_verified: bool,
+    /// An http or https address of a picture.
+    avatar_url: Nullable<String>,
+    /// When the user signed up, in UTC (RFC 3339).
+    created_at: DateTime,
+    /// When the user was changed last, in UTC (RFC 3339).
+    updated_at: DateTime,
+}
+
+impl From<&User> for UserInfo {
+    fn from(user: &User) -> Self {
+        Self {
+            user_id: user.id.as_uuid(),
+            name: user.name.as_str().to_owned(),
+            email: user.email.as_str().to_owned(),
+            email_verified: user.email_verified,
+            avatar_url: Nullable(user.avatar_url.as_ref().map(|url| url.as_str().to_owned())),
+            created_at: DateTime(user.created_at),
+            updated_at: DateTime(user.updated_at),
+        }
+    }
+}
+
+impl Example for UserInfo {
+    fn example() -> Self {
+        let at = DateTime(Timestamp::from_micros(1_795_000_000_000_000));
+        Self {
+            user_id: uuid::uuid!("01a1f6b2-5f00-7a3c-8d4e-0f1a2b3c4d5e"),
+            name: "Ada Lovelace".to_owned(),
+            email: "ada@example.com".to_owned(),
+            email_verified: false,
+            avatar_url: Nullable(None),
+            created_at: at,
+            updated_at: at,
+        }
+    }
+}
+
+/// A session, delivered the way that was asked for; `delivery` tells which.
+#[derive(Debug, Union)]
+#[oai(
+    discriminator_name = "delivery",
+    one_of = true,
+    rename_all = "snake_case"
+)]
+pub enum SignedInView {
+    Cookie(CookieSession),
+    Body(TokenSession),
+}
+
+/// A session whose tokens are in HttpOnly cookies.
+#[derive(Debug, Object)]
+pub struct CookieSession {
+    /// Who signed in.
+    user: UserInfo,
+    /// For how many seconds the access token counts.
+    expires_in: i32,
+}
+
+/// The type of an access token (RFC 6749 §7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum TokenType {
+    /// RFC 6750.
+    Bearer,
+}
+
+/// A session whose tokens are in the body.
+#[derive(Object)]
+pub struct TokenSession {
+    /// Who signed in.
+    user: UserInfo,
+    /// For how many seconds the access token counts.
+    expires_in: i32,
+    /// A JWT (RFC 9068) that anyone can verify with the tenant's published keys.
+    access_token: String,
+    token_type: TokenType,
+    /// Keep it secret and replace it at every refresh.
+    refresh_token: String,
+}
+
+impl std::fmt::Debug for TokenSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenSession([redacted])")
+    }
+}

@@ -1,0 +1,81 @@
+//! The two session cookies. The names, paths and attributes are part of the contract.
+
+use std::time::Duration;
+
+use poem::http::{HeaderName, HeaderValue, header};
+
+use crate::{application::issue::Tokens, domain::tenant::TenantScope};
+
+/// A session cookie of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionCookie {
+    /// Carries the access token; sent to all of the tenant's paths.
+    Access,
+    /// Carries the refresh token; sent to the session API alone, and never across sites.
+    Refresh,
+}
+
+impl SessionCookie {
+    /// The name: over https it has a prefix that browsers accept only with Secure (RFC 6265bis
+    /// §4.1.3.1), so that nobody on the network can plant one.
+    pub const fn name(self, https: bool) -> &'static str {
+        match (self, https) {
+            (Self::Access, false) => "tokenhouse_access",
+            (Self::Access, true) => "__Secure-tokenhouse_access",
+            (Self::Refresh, false) => "tokenhouse_refresh",
+            (Self::Refresh, true) => "__Secure-tokenhouse_refresh",
+        }
+    }
+
+    fn set(
+        self,
+        tenant: &TenantScope,
+        value: &str,
+        max_age: Duration,
+    ) -> (HeaderName, HeaderValue) {
+        let https = is_https(tenant);
+        let base = path_of(tenant);
+        let (path, same_site) = match self {
+            Self::Access => (base, "Lax"),
+            Self::Refresh => (format!("{base}/auth"), "Strict"),
+        };
+        let secure = if https { "; Secure" } else { "" };
+        let text = format!(
+            "{}={value}; Path={path}; Max-Age={}; HttpOnly; SameSite={same_site}{secure}",
+            self.name(https),
+            max_age.as_secs(),
+        );
+        let mut value =
+            HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+        value.set_sensitive(true);
+        (header::SET_COOKIE, value)
+    }
+}
+
+/// Both cookies of a sign-in.
+pub fn set(tenant: &TenantScope, tokens: &Tokens) -> Vec<(HeaderName, HeaderValue)> {
+    vec![
+        SessionCookie::Access.set(tenant, &tokens.access_token, tokens.access_token_ttl),
+        SessionCookie::Refresh.set(tenant, &tokens.refresh_token, tokens.refresh_token_ttl),
+    ]
+}
+
+/// Removes both.
+pub fn clear(tenant: &TenantScope) -> Vec<(HeaderName, HeaderValue)> {
+    [SessionCookie::Access, SessionCookie::Refresh]
+        .map(|cookie| cookie.set(tenant, "", Duration::ZERO))
+        .to_vec()
+}
+
+/// Whether the tenant is served over https: decided by its issuer, never by the request.
+pub fn is_https(tenant: &TenantScope) -> bool {
+    tenant.issuer().as_str().starts_with("https://")
+}
+
+/// The path of the issuer, without scheme and host.
+fn path_of(tenant: &TenantScope) -> String {
+    url::Url::parse(tenant.issuer().as_str()).map_or_else(
+        |_| format!("/t/{}", tenant.slug()),
+        |url| url.path().to_owned(),
+    )
+}

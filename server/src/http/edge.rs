@@ -1,0 +1,189 @@
+//! The outermost endpoint: what every request gets and every answer carries.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use poem::{
+    Endpoint, IntoResponse, Request, Response, Result,
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+};
+use tracing::Instrument;
+
+use super::respond::problem::{Kind, Problem};
+use crate::app::App;
+
+/// The longest a request may take. Password queues give up long before; this bounds the rest.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Which methods each path of the document has: RFC 9110 §15.5.6 wants them in a 405.
+#[derive(Clone, Debug, Default)]
+pub struct AllowedMethods(Vec<(Vec<String>, String)>);
+
+impl AllowedMethods {
+    /// From path templates such as `/t/{tenant}/oauth2/jwks` and their methods.
+    pub fn new(paths: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
+        let split = |path: String| path.split('/').map(str::to_owned).collect();
+        Self(
+            paths
+                .into_iter()
+                .map(|(path, methods)| (split(path), methods.join(", ")))
+                .collect(),
+        )
+    }
+
+    fn of(&self, path: &str) -> &str {
+        let segments: Vec<_> = path.split('/').collect();
+        let fits = |template: &[String]| {
+            template.len() == segments.len()
+                && template
+                    .iter()
+                    .zip(&segments)
+                    .all(|(part, segment)| part.starts_with('{') || part == segment)
+        };
+        self.0
+            .iter()
+            .find(|(template, _)| fits(template))
+            .map_or("GET", |(_, methods)| methods)
+    }
+}
+
+/// Wraps all routes of a listener.
+pub struct Edge<E> {
+    inner: E,
+    app: Arc<App>,
+    public_url: String,
+    https: bool,
+    allowed: AllowedMethods,
+}
+
+impl<E> Edge<E> {
+    pub fn new(inner: E, app: Arc<App>, allowed: AllowedMethods) -> Self {
+        let public_url = app.public_url.as_str().trim_end_matches('/').to_owned();
+        Self {
+            inner,
+            https: public_url.starts_with("https://"),
+            public_url,
+            app,
+            allowed,
+        }
+    }
+}
+
+impl<E: Endpoint> Endpoint for Edge<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> Result<Response> {
+        let request_id = uuid::Builder::from_random_bytes(self.app.random())
+            .into_uuid()
+            .to_string();
+        let span = tracing::info_span!(
+            "request",
+            request.id = %request_id,
+            method = %request.method(),
+            path = request.uri().path(),
+            tenant = tracing::field::Empty,
+        );
+        request.extensions_mut().insert(Arc::clone(&self.app));
+        let head = request.method() == Method::HEAD;
+        let path = request.uri().path().to_owned();
+        let answer = async {
+            let started = self.app.now();
+            let response = self.answer(request, &request_id, &path).await;
+            let elapsed = self.app.now().since(started);
+            tracing::debug!(
+                status = response.status().as_u16(),
+                micros = elapsed.as_micros(),
+                "answered"
+            );
+            response
+        };
+        let mut response = answer.instrument(span).await;
+        self.finish(&mut response, &request_id);
+        if head {
+            response.set_body(poem::Body::empty());
+        }
+        Ok(response)
+    }
+}
+
+impl<E: Endpoint> Edge<E> {
+    async fn answer(&self, request: Request, request_id: &str, path: &str) -> Response {
+        // One request's panic is that request's 500, and nobody else's business.
+        let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        let outcome = match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_panic)) => {
+                tracing::error!("a request panicked");
+                Err(Problem::new(Kind::Internal).into())
+            }
+            Err(_elapsed) => {
+                tracing::error!("a request took too long");
+                Err(Problem::new(Kind::Unavailable).into())
+            }
+        };
+        let response = match outcome {
+            Ok(output) => output.into_response(),
+            Err(error) => return self.refuse(&error, request_id, path),
+        };
+        // The framework answers some refusals itself, in plain text.
+        let framework = response.status().is_client_error() || response.status().is_server_error();
+        if framework
+            && response
+                .content_type()
+                .is_none_or(|kind| kind.starts_with("text/plain"))
+        {
+            return self.refuse(
+                &poem::Error::from_status(response.status()),
+                request_id,
+                path,
+            );
+        }
+        response
+    }
+
+    fn refuse(&self, error: &poem::Error, request_id: &str, path: &str) -> Response {
+        let problem = error
+            .data::<Problem>()
+            .cloned()
+            .unwrap_or_else(|| Problem::of_status(error.status()));
+        if problem.status() == StatusCode::INTERNAL_SERVER_ERROR
+            && error.data::<Problem>().is_none()
+        {
+            tracing::error!(error = %error, "the framework failed");
+        }
+        let mut response = problem.render(&self.public_url, request_id);
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED
+            && let Ok(methods) = HeaderValue::from_str(self.allowed.of(path))
+        {
+            response.headers_mut().insert(header::ALLOW, methods);
+        }
+        response
+    }
+
+    fn finish(&self, response: &mut Response, request_id: &str) {
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        headers.insert(
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        );
+        if self.https {
+            headers.insert(
+                header::STRICT_TRANSPORT_SECURITY,
+                HeaderValue::from_static("max-age=63072000; includeSubDomains"),
+            );
+        }
+        // What does not say how long it may be kept may carry something of one user.
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+    }
+}

@@ -1,0 +1,6 @@
+//! What handlers are given: the tenant, the caller, the body. Each extractor is also its own line
+//! in the document.
+
+pub mod body;
+pub mod credentials;
+pub mod tenant;

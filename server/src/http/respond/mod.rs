@@ -1,0 +1,5 @@
+//! Rendering: one place per dialect of errors, one for JSON answers.
+
+pub mod answer;
+pub mod json;
+pub mod problem;

@@ -1,0 +1,407 @@
+//! Problem documents (RFC 9457): the dialect of the session and admin APIs, and of everything that
+//! no other dialect claims.
+//!
+//! A [`Problem`] travels in the response's extensions; the outermost endpoint writes the body, for
+//! it alone knows the request id and every refusal that the framework gives on its own.
+
+use std::time::Duration;
+
+use poem::{
+    Response,
+    http::{HeaderValue, StatusCode, header},
+};
+use poem_openapi::{Object, types::ToJSON};
+
+use crate::{
+    application::error::{Error, NotSignedIn, StoreError},
+    domain::violation::{Violation, Violations},
+};
+
+/// What kind of problem it is: the last part of its `type` and the page that explains it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    InvalidBody,
+    InvalidParameter,
+    WeakPassword,
+    EmailTaken,
+    SlugTaken,
+    WrongCredentials,
+    NotSignedIn,
+    ForeignOrigin,
+    NotFound,
+    MethodNotAllowed,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    Overloaded,
+    Unavailable,
+    Internal,
+}
+
+impl Kind {
+    /// All of them, for the pages that explain them.
+    pub const ALL: [Self; 15] = [
+        Self::InvalidBody,
+        Self::InvalidParameter,
+        Self::WeakPassword,
+        Self::EmailTaken,
+        Self::SlugTaken,
+        Self::WrongCredentials,
+        Self::NotSignedIn,
+        Self::ForeignOrigin,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
+        Self::Overloaded,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// Status, slug, title, and what the caller can do: one row a kind.
+    const fn row(self) -> (u16, &'static str, &'static str, &'static str) {
+        match self {
+            Self::InvalidBody => (
+                400,
+                "invalid-body",
+                "The request body is not valid",
+                "Correct the members that `errors` names and send the request again.",
+            ),
+            Self::InvalidParameter => (
+                400,
+                "invalid-parameter",
+                "A parameter is not valid",
+                "Correct the parameter that `detail` names and send the request again.",
+            ),
+            Self::WeakPassword => (
+                400,
+                "weak-password",
+                "The password breaks the rules",
+                "Choose another password: `errors` says which rule this one breaks.",
+            ),
+            Self::EmailTaken => (
+                409,
+                "email-taken",
+                "The email address is taken",
+                "Log in with this address, or sign up with another one.",
+            ),
+            Self::SlugTaken => (
+                409,
+                "slug-taken",
+                "The slug is taken",
+                "Choose another slug for the tenant.",
+            ),
+            Self::WrongCredentials => (
+                401,
+                "wrong-credentials",
+                "Wrong email address or password",
+                "Check both and try again. The answer never says which of them is wrong.",
+            ),
+            Self::NotSignedIn => (
+                401,
+                "not-signed-in",
+                "Not signed in",
+                "Send a bearer token or session cookie that counts; refresh an expired one, or log in again.",
+            ),
+            Self::ForeignOrigin => (
+                403,
+                "foreign-origin",
+                "The request came from another origin",
+                "Session cookies work for pages of this server and of the tenant's allowed origins only. Other \
+                 pages use `delivery: \"body\"` and bearer tokens.",
+            ),
+            Self::NotFound => (
+                404,
+                "not-found",
+                "Not found",
+                "Check the address and the ids in it. What belongs to another tenant, and what is suspended, \
+                 answers the same.",
+            ),
+            Self::MethodNotAllowed => (
+                405,
+                "method-not-allowed",
+                "The method is not allowed here",
+                "Use a method that the `Allow` header names.",
+            ),
+            Self::BodyTooLarge => (
+                413,
+                "body-too-large",
+                "The request body is too large",
+                "Send at most 64 KiB.",
+            ),
+            Self::UnsupportedMediaType => (
+                415,
+                "unsupported-media-type",
+                "The media type is not supported",
+                "Send the body as `Content-Type: application/json`.",
+            ),
+            Self::Overloaded => (
+                503,
+                "overloaded",
+                "Too much work at the moment",
+                "Try again after the time that `Retry-After` gives. Nothing was changed.",
+            ),
+            Self::Unavailable => (
+                503,
+                "unavailable",
+                "Temporarily unavailable",
+                "Something this server depends on does not answer. Try the same request again after the time that \
+                 `Retry-After` gives; nobody is logged out by this.",
+            ),
+            Self::Internal => (
+                500,
+                "internal",
+                "Something went wrong here",
+                "This is a fault of the server. Report it with the id in `instance`.",
+            ),
+        }
+    }
+
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.row().0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    pub const fn slug(self) -> &'static str {
+        self.row().1
+    }
+
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// What the caller can do about it.
+    pub const fn remedy(self) -> &'static str {
+        self.row().3
+    }
+
+    /// The kind for a status that the framework gave on its own.
+    fn of_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            413 => Self::BodyTooLarge,
+            415 => Self::UnsupportedMediaType,
+            400..500 => Self::InvalidParameter,
+            503 => Self::Unavailable,
+            _ => Self::Internal,
+        }
+    }
+}
+
+/// A refusal, before it is written down.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    kind: Kind,
+    detail: Option<String>,
+    errors: Vec<Violation>,
+    retry_after: Option<Duration>,
+    challenge: Option<&'static str>,
+}
+
+impl Problem {
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            detail: None,
+            errors: Vec::new(),
+            retry_after: None,
+            challenge: None,
+        }
+    }
+
+    /// Says more than the title. Never repeats what the caller sent.
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// For a response that the framework made.
+    pub fn of_status(status: StatusCode) -> Self {
+        Self::new(Kind::of_status(status))
+    }
+
+    fn unavailable() -> Self {
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Self::new(Kind::Unavailable)
+        }
+    }
+
+    /// The answer, with its body.
+    pub fn render(&self, public_url: &str, request_id: &str) -> Response {
+        let view = ProblemView {
+            type_: format!("{public_url}/problems/{}", self.kind.slug()),
+            title: self.kind.title().to_owned(),
+            status: i32::from(self.status().as_u16()),
+            detail: self
+                .detail
+                .clone()
+                .unwrap_or_else(|| self.kind.remedy().to_owned()),
+            instance: format!("urn:uuid:{request_id}"),
+            errors: (!self.errors.is_empty())
+                .then(|| self.errors.iter().map(ViolationView::from).collect()),
+        };
+        let body = view.to_json().unwrap_or_default().to_string();
+        let mut response = Response::builder()
+            .status(self.status())
+            .header(header::CONTENT_TYPE, "application/problem+json")
+            .body(body);
+        if let Some(after) = self.retry_after {
+            response.headers_mut().insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(after.as_secs().max(1)),
+            );
+        }
+        if self.status() == StatusCode::UNAUTHORIZED {
+            // RFC 9110 §11.6.1: a 401 names a way in. No error code when nothing was sent (RFC 6750 §3.1).
+            let challenge = self.challenge.unwrap_or("Bearer");
+            response.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            );
+        }
+        response
+    }
+}
+
+impl From<Problem> for poem::Error {
+    fn from(problem: Problem) -> Self {
+        let mut error = Self::from_status(problem.status());
+        error.set_data(problem);
+        error
+    }
+}
+
+impl From<Violations> for Problem {
+    fn from(violations: Violations) -> Self {
+        let only_password = violations
+            .list()
+            .iter()
+            .all(|violation| violation.pointer == "/password");
+        let kind = if only_password {
+            Kind::WeakPassword
+        } else {
+            Kind::InvalidBody
+        };
+        Self {
+            errors: violations.list().to_vec(),
+            ..Self::new(kind)
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    /// The only place that decides what a caller learns of an application error; also the place
+    /// where its cause is logged, once.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(violations) => violations.into(),
+            Error::NotFound => Self::new(Kind::NotFound),
+            Error::EmailTaken => Self::new(Kind::EmailTaken),
+            Error::SlugTaken => Self::new(Kind::SlugTaken),
+            Error::WrongCredentials => Self::new(Kind::WrongCredentials),
+            Error::Unauthenticated(reason) => {
+                tracing::debug!(reason = %reason, "not signed in");
+                let challenge = match reason {
+                    NotSignedIn::NoCredential => "Bearer",
+                    _ => "Bearer error=\"invalid_token\"",
+                };
+                Self {
+                    challenge: Some(challenge),
+                    ..Self::new(Kind::NotSignedIn)
+                }
+            }
+            Error::ForeignOrigin => Self::new(Kind::ForeignOrigin),
+            Error::Overloaded { retry_after } => Self {
+                retry_after: Some(retry_after),
+                ..Self::new(Kind::Overloaded)
+            },
+            Error::Store(StoreError::Unavailable(_)) => {
+                log_chain(&error);
+                Self::unavailable()
+            }
+            Error::Store(StoreError::Conflict(_) | StoreError::Corrupt { .. })
+            | Error::Crypto(_) => {
+                log_chain(&error);
+                Self::new(Kind::Internal)
+            }
+        }
+    }
+}
+
+fn log_chain(error: &Error) {
+    let mut chain = String::new();
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if !chain.is_empty() {
+            chain.push_str(": ");
+        }
+        chain.push_str(&error.to_string());
+        cause = error.source();
+    }
+    tracing::error!(error = chain, "a request failed");
+}
+
+/// A problem document (RFC 9457).
+#[derive(Debug, Object)]
+#[oai(rename = "Problem", skip_serializing_if_is_none)]
+pub struct ProblemView {
+    /// Which kind of problem: an address with a page that explains it.
+    #[oai(rename = "type", validator(max_length = 2048))]
+    type_: String,
+    /// The kind in words. The same for every problem of the kind.
+    title: String,
+    /// The HTTP status.
+    #[oai(validator(minimum(value = "400"), maximum(value = "599")))]
+    status: i32,
+    /// What happened this time, or what to do.
+    detail: String,
+    /// The id of the request, as in `X-Request-Id` and in the server's log.
+    instance: String,
+    /// What is wrong with which member, when a body was not valid.
+    errors: Option<Vec<ViolationView>>,
+}
+
+/// One broken rule of a request body.
+#[derive(Debug, Object)]
+#[oai(rename = "Violation")]
+struct ViolationView {
+    /// A JSON pointer (RFC 6901) to the member; empty for the whole body.
+    pointer: String,
+    /// What is wrong with it.
+    detail: String,
+}
+
+impl From<&Violation> for ViolationView {
+    fn from(violation: &Violation) -> Self {
+        Self {
+            pointer: violation.pointer.clone(),
+            detail: violation.detail.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_own_slug_and_an_error_status() {
+        let mut slugs: Vec<_> = Kind::ALL.iter().map(|kind| kind.slug()).collect();
+        slugs.sort_unstable();
+        slugs.dedup();
+        assert_eq!(slugs.len(), Kind::ALL.len());
+        assert!(Kind::ALL.iter().all(|kind| kind.status().as_u16() >= 400));
+    }
+
+    #[test]
+    fn trouble_of_ours_is_503_and_never_a_client_error() {
+        let down = Error::Store(StoreError::Unavailable("connection refused".into()));
+        let response = Problem::from(down).render("https://id.example", "0");
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key(header::RETRY_AFTER));
+    }
+}
