@@ -1,1 +1,12 @@
+//! The tables as types. Every entity but [`tenant`] is [`TenantOwned`].
 
+pub mod client;
+pub mod grant;
+pub mod session;
+pub mod signing_key;
+pub mod tag_key;
+pub mod tenant;
+mod tenant_owned;
+pub mod user;
+
+pub use tenant_owned::TenantOwned;

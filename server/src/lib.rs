@@ -10,6 +10,12 @@
 
 pub mod app;
 pub mod application;
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod http;
 pub mod infrastructure;
+pub mod server;
+pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

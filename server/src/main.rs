@@ -1,1 +1,7 @@
-fn main() {}
+//! The `tokenhouse` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tokenhouse_server::cli::run()
+}

@@ -12,7 +12,7 @@ use crate::fixtures::{Fixed, Tenant};
 use crate::http::request;
 use crate::load::{Sample, run};
 use crate::product::{Installation, Product, Stores, binary_bytes};
-use crate::report::{Measured, Round, StartUp};
+use crate::report::{Measured, Round, StartUp, expect_complete};
 
 /// Connections of every row but the logins.
 const CONNECTIONS: usize = 64;
@@ -39,8 +39,10 @@ pub(crate) async fn measure(span: Duration, rounds: u32) -> Result<Measured> {
     let databases = Databases::create().await?;
     let result = measure_in(folder.path(), &databases, span, rounds).await;
     // The servers have ended with the instances; their databases can go.
-    databases.drop_all().await?;
-    result
+    let dropped = databases.drop_all().await;
+    let measured = result?;
+    dropped?;
+    Ok(measured)
 }
 
 async fn measure_in(
@@ -88,7 +90,9 @@ async fn measure_in(
     let mut measured = Vec::new();
     for number in 1..=rounds {
         eprintln!("round {number} of {rounds}");
-        measured.push(bench.round().await?);
+        let round = bench.round().await?;
+        expect_complete(&round)?;
+        measured.push(round);
     }
     let loaded_bytes = bench.redis.product.server.resident_bytes()?;
     Ok(Measured {

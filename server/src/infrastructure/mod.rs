@@ -1,1 +1,8 @@
 //! What the ports are made of: one technology a folder.
+
+pub mod clock;
+pub mod crypto;
+pub mod database;
+pub mod entropy;
+pub mod redis;
+pub mod views;

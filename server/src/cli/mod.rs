@@ -1,0 +1,110 @@
+//! The command line. Each command prints results to standard output and errors to standard error,
+//! and exits non-zero when it fails.
+
+mod dev;
+mod healthcheck;
+mod keygen;
+mod migrate;
+mod openapi;
+mod serve;
+
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::{LogFormat, RawSettings},
+    telemetry,
+};
+
+/// Tokenhouse: a multi-tenant token server that speaks OAuth 2.x and OpenID Connect.
+#[derive(Debug, Parser)]
+#[command(name = "tokenhouse", version, about, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  tokenhouse dev                        try it: no service needed, data in ./data
+  tokenhouse keygen > master.key        a master key for production
+  tokenhouse migrate up                 bring the database schema up to date
+  tokenhouse serve --config /etc/tokenhouse.toml
+
+Settings come from TOKENHOUSE_… variables; `tokenhouse serve --help` lists them.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Dev(dev::Dev),
+    Serve(serve::Serve),
+    Migrate(migrate::Migrate),
+    Openapi(openapi::Openapi),
+    Keygen(keygen::Keygen),
+    Healthcheck(healthcheck::Healthcheck),
+}
+
+/// Where settings come from besides the environment.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// TOML file with settings; its keys are the variables in lower case without TOKENHOUSE_
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// Reads the settings and starts logging.
+    fn read(&self, format: LogFormat) -> anyhow::Result<RawSettings> {
+        let raw = RawSettings::read(self.config.as_deref(), std::env::vars());
+        let (filter, format) = raw.log(format);
+        telemetry::start(&filter, format)?;
+        Ok(raw)
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Dev(dev) => block_on(dev.run()),
+        Command::Serve(serve) => block_on(serve.run()),
+        Command::Migrate(migrate) => block_on(migrate.run()),
+        Command::Healthcheck(healthcheck) => healthcheck.run(),
+        Command::Openapi(openapi) => openapi.run(),
+        Command::Keygen(keygen) => keygen.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A closed standard error leaves nobody to tell.
+            let _told = writeln!(std::io::stderr(), "tokenhouse: {}", describe(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The error and its causes, each once.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+/// Prints a line to standard output.
+fn say(text: impl AsRef<str>) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", text.as_ref())?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! `tokenhouse serve`
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::ConfigFile;
+use crate::{
+    config::{LogFormat, SETTINGS},
+    infrastructure::clock::SystemClock,
+    server::{self, Server},
+};
+
+/// Serve in production; refuses to start on a missing or bad setting
+#[derive(Debug, Args)]
+#[command(after_help = after_help())]
+pub(super) struct Serve {
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+fn after_help() -> String {
+    let mut text = "Settings (X_FILE reads the secret X from a file):\n".to_owned();
+    for (name, what) in SETTINGS {
+        text.push_str(&format!("  {name:<30} {what}\n"));
+    }
+    text.push_str("\nExamples:\n  tokenhouse migrate up && tokenhouse serve\n  tokenhouse serve --config /etc/tokenhouse.toml");
+    text
+}
+
+impl Serve {
+    pub(super) async fn run(&self) -> anyhow::Result<()> {
+        let settings = self.file.read(LogFormat::Json)?.check()?;
+        let server = Server::start(settings, Arc::new(SystemClock))
+            .await
+            .context("can't start")?;
+        tracing::info!(public = %server.public_address, management = %server.management_address, "serving");
+        server::stop_signal().await?;
+        tracing::info!("stopping");
+        server.stop().await;
+        Ok(())
+    }
+}

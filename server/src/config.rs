@@ -1,0 +1,447 @@
+//! Settings: from the environment, `X_FILE` files and a TOML file, checked before anything starts.
+//!
+//! Every problem is found in one pass and has its own line, so that an operator mends them at once.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::{
+    domain::secret::{Operator, TokenDigest},
+    infrastructure::crypto::master_keys::MasterKeys,
+};
+
+const PREFIX: &str = "TOKENHOUSE_";
+
+/// Every setting: its name, and what it is for in a sentence. The TOML key is the name in lower
+/// case without the prefix.
+pub const SETTINGS: &[(&str, &str)] = &[
+    (
+        "TOKENHOUSE_PUBLIC_URL",
+        "base of every issuer; https, or http for a loopback host",
+    ),
+    ("TOKENHOUSE_LISTEN", "address of the public listener"),
+    (
+        "TOKENHOUSE_MANAGEMENT_LISTEN",
+        "address of /livez and /readyz",
+    ),
+    ("TOKENHOUSE_DATA_DIR", "where `dev` keeps its data"),
+    (
+        "TOKENHOUSE_DATABASE_URL",
+        "sqlite:// or postgres:// address of the database",
+    ),
+    (
+        "TOKENHOUSE_REDIS_URL",
+        "redis:// address of the hot state; unset: it lives in the database",
+    ),
+    (
+        "TOKENHOUSE_MASTER_KEY",
+        "lines id:base64url(32 bytes), as `tokenhouse keygen` prints; the first seals, all open",
+    ),
+    (
+        "TOKENHOUSE_OPERATOR_TOKEN",
+        "bearer tokens of the operator, one a line, at least 32 characters each",
+    ),
+    (
+        "TOKENHOUSE_TRUSTED_PROXIES",
+        "CIDRs whose X-Forwarded-For is believed",
+    ),
+    (
+        "TOKENHOUSE_LOG",
+        "log filter, such as info or tokenhouse=debug,info",
+    ),
+    ("TOKENHOUSE_LOG_FORMAT", "pretty or json"),
+    (
+        "TOKENHOUSE_SMTP_URL",
+        "smtp:// address that mail is sent through",
+    ),
+];
+
+/// What the server runs with. Everything in it was checked.
+pub struct Settings {
+    pub public_url: Url,
+    pub listen: SocketAddr,
+    pub management_listen: SocketAddr,
+    pub database_url: Zeroizing<String>,
+    pub redis_url: Option<Zeroizing<String>>,
+    pub master_keys: MasterKeys,
+    pub operator_tokens: Vec<TokenDigest<Operator>>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("public_url", &self.public_url.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+/// Everything that is wrong with the settings, a line each.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SettingsError(pub Vec<String>);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+/// Settings as text, before they are checked.
+#[derive(Default)]
+pub struct RawSettings {
+    values: BTreeMap<String, Zeroizing<String>>,
+    problems: Vec<String>,
+}
+
+impl fmt::Debug for RawSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
+}
+
+impl RawSettings {
+    /// Reads the file, then the environment over it.
+    pub fn read(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Self {
+        let mut raw = Self::default();
+        if let Some(path) = file {
+            raw.read_toml(path);
+        }
+        raw.read_environment(environment);
+        raw
+    }
+
+    fn read_toml(&mut self, path: &Path) {
+        let table = std::fs::read_to_string(path)
+            .map_err(|error| error.to_string())
+            .and_then(|text| {
+                text.parse::<toml::Table>()
+                    .map_err(|error| error.message().to_owned())
+            });
+        let table = match table {
+            Ok(table) => table,
+            Err(error) => {
+                return self
+                    .problems
+                    .push(format!("--config {}: {error}", path.display()));
+            }
+        };
+        for (key, value) in table {
+            let name = format!("{PREFIX}{}", key.to_ascii_uppercase());
+            match value {
+                toml::Value::String(text) => {
+                    self.take(&name, text, &format!("{key} in {}", path.display()))
+                }
+                _ => self
+                    .problems
+                    .push(format!("{key} in {} must be a string", path.display())),
+            }
+        }
+    }
+
+    fn read_environment(&mut self, environment: impl Iterator<Item = (String, String)>) {
+        for (name, value) in environment {
+            // Our own tests and tools share the prefix.
+            let ours = name.starts_with(PREFIX) && !name.starts_with("TOKENHOUSE_TEST_");
+            if ours && !value.is_empty() {
+                let shown = name.clone();
+                self.take(&name, value, &shown);
+            }
+        }
+    }
+
+    /// Keeps a known setting, reads the file of an `_FILE` one, and notes an unknown one: a
+    /// misspelt name must not be a setting that silently keeps its default.
+    fn take(&mut self, name: &str, value: String, shown: &str) {
+        let known = |name: &str| SETTINGS.iter().any(|(known, _)| *known == name);
+        if known(name) {
+            self.values.insert(name.to_owned(), Zeroizing::new(value));
+        } else if let Some(base) = name.strip_suffix("_FILE").filter(|base| known(base)) {
+            match std::fs::read_to_string(&value) {
+                Ok(text) => {
+                    self.values
+                        .insert(base.to_owned(), Zeroizing::new(text.trim_end().to_owned()));
+                }
+                Err(error) => self
+                    .problems
+                    .push(format!("{shown}: {value} can't be read: {error}")),
+            }
+        } else {
+            self.problems
+                .push(format!("{shown} is no setting of this version"));
+        }
+    }
+
+    /// Sets a value where none was given.
+    pub fn default_to(&mut self, name: &str, value: impl FnOnce() -> String) {
+        self.values
+            .entry(name.to_owned())
+            .or_insert_with(|| Zeroizing::new(value()));
+    }
+
+    /// A value as given.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(|value| value.as_str())
+    }
+
+    /// Where `dev` keeps its data.
+    pub fn data_dir(&self) -> PathBuf {
+        PathBuf::from(self.get("TOKENHOUSE_DATA_DIR").unwrap_or("./data"))
+    }
+
+    /// The log filter and format.
+    pub fn log(&self, default: LogFormat) -> (String, LogFormat) {
+        let format = match self.get("TOKENHOUSE_LOG_FORMAT") {
+            Some("json") => LogFormat::Json,
+            Some("pretty") => LogFormat::Pretty,
+            _ => default,
+        };
+        (
+            self.get("TOKENHOUSE_LOG").unwrap_or("info").to_owned(),
+            format,
+        )
+    }
+
+    /// The database alone, for commands that need nothing else.
+    pub fn database_url(mut self) -> Result<Zeroizing<String>, SettingsError> {
+        let url = self.required("TOKENHOUSE_DATABASE_URL", check_database_url);
+        url.filter(|_| self.problems.is_empty())
+            .ok_or(SettingsError(self.problems))
+    }
+
+    /// Checks everything.
+    pub fn check(mut self) -> Result<Settings, SettingsError> {
+        let public_url = self.required("TOKENHOUSE_PUBLIC_URL", check_public_url);
+        let database_url = self.required("TOKENHOUSE_DATABASE_URL", check_database_url);
+        let master_keys = self.required("TOKENHOUSE_MASTER_KEY", |text| {
+            MasterKeys::parse(text)
+                .map_err(|error| format!("{error}; print a fresh one with `tokenhouse keygen`"))
+        });
+        let operator_tokens = self.required("TOKENHOUSE_OPERATOR_TOKEN", check_operator_tokens);
+        self.default_to("TOKENHOUSE_LISTEN", || "127.0.0.1:8080".to_owned());
+        self.default_to("TOKENHOUSE_MANAGEMENT_LISTEN", || {
+            "127.0.0.1:9090".to_owned()
+        });
+        let listen = self.required("TOKENHOUSE_LISTEN", check_address);
+        let management_listen = self.required("TOKENHOUSE_MANAGEMENT_LISTEN", check_address);
+        let redis_url = self.optional("TOKENHOUSE_REDIS_URL", check_redis_url);
+        self.optional("TOKENHOUSE_LOG_FORMAT", |text| match text {
+            "pretty" | "json" => Ok(()),
+            _ => Err("must be pretty or json".to_owned()),
+        });
+        for later in ["TOKENHOUSE_SMTP_URL", "TOKENHOUSE_TRUSTED_PROXIES"] {
+            if self.get(later).is_some() {
+                self.problems.push(format!(
+                    "{later} has no effect in this version: leave it unset"
+                ));
+            }
+        }
+        match (
+            public_url,
+            database_url,
+            master_keys,
+            operator_tokens,
+            listen,
+            management_listen,
+        ) {
+            (
+                Some(public_url),
+                Some(database_url),
+                Some(master_keys),
+                Some(operator_tokens),
+                Some(listen),
+                Some(management_listen),
+            ) if self.problems.is_empty() => Ok(Settings {
+                public_url,
+                listen,
+                management_listen,
+                database_url,
+                redis_url,
+                master_keys,
+                operator_tokens,
+            }),
+            _ => Err(SettingsError(self.problems)),
+        }
+    }
+
+    fn required<T>(
+        &mut self,
+        name: &str,
+        check: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.values.contains_key(name) {
+            let what = SETTINGS
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map_or("", |(_, what)| what);
+            self.problems.push(format!("{name} is missing: {what}"));
+        }
+        self.optional(name, check)
+    }
+
+    fn optional<T>(
+        &mut self,
+        name: &str,
+        check: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.values.get(name)?;
+        match check(value) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.problems.push(format!("{name} {problem}"));
+                None
+            }
+        }
+    }
+}
+
+fn check_public_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+    let loopback = match url.host() {
+        Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => return Err("must have a host".to_owned()),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        _ => return Err("must begin with https:// (http:// only for a loopback host)".to_owned()),
+    }
+    if url.path() != "/"
+        || url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+    {
+        return Err("must have neither path, query, fragment nor user name".to_owned());
+    }
+    Ok(url)
+}
+
+fn check_database_url(text: &str) -> Result<Zeroizing<String>, String> {
+    let known = ["sqlite:", "postgres:", "postgresql:"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    if known {
+        Ok(Zeroizing::new(text.to_owned()))
+    } else {
+        Err("must begin with sqlite: or postgres:".to_owned())
+    }
+}
+
+fn check_redis_url(text: &str) -> Result<Zeroizing<String>, String> {
+    let later = ["rediss:", "redis-sentinel:", "redis-cluster:"]
+        .iter()
+        .find(|scheme| text.starts_with(**scheme));
+    match later {
+        Some(scheme) => Err(format!(
+            "{scheme}// is not supported by this version yet: use redis://"
+        )),
+        None if text.starts_with("redis:")
+            || text.starts_with("redis+unix:")
+            || text.starts_with("unix:") =>
+        {
+            Ok(Zeroizing::new(text.to_owned()))
+        }
+        None => Err("must begin with redis://".to_owned()),
+    }
+}
+
+fn check_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "must be an address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
+fn check_operator_tokens(text: &str) -> Result<Vec<TokenDigest<Operator>>, String> {
+    let tokens: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    if tokens.is_empty() {
+        return Err("has no token".to_owned());
+    }
+    // Short tokens can be guessed; a guess costs an attacker one request.
+    if let Some(line) = tokens.iter().position(|token| token.len() < 32) {
+        return Err(format!(
+            "line {}: a token must have at least 32 characters",
+            line + 1
+        ));
+    }
+    Ok(tokens.into_iter().map(TokenDigest::of).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(environment: &[(&str, &str)]) -> Vec<String> {
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        RawSettings::read(None, environment)
+            .check()
+            .err()
+            .map_or_else(Vec::new, |error| error.0)
+    }
+
+    const KEY: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const TOKEN: &str = "tho_0123456789012345678901234567890123456789012";
+
+    #[test]
+    fn every_missing_setting_has_its_own_line() {
+        let problems = problems(&[]);
+        for name in ["PUBLIC_URL", "DATABASE_URL", "MASTER_KEY", "OPERATOR_TOKEN"] {
+            assert_eq!(
+                problems.iter().filter(|line| line.contains(name)).count(),
+                1,
+                "{name}: {problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn bad_settings_are_named_and_secrets_not_repeated() {
+        let problems = problems(&[
+            ("TOKENHOUSE_PUBLIC_URL", "http://id.example.com"),
+            ("TOKENHOUSE_DATABASE_URL", "mysql://root:hunter2@db/x"),
+            ("TOKENHOUSE_MASTER_KEY", "k1:short"),
+            ("TOKENHOUSE_OPERATOR_TOKEN", "hunter2"),
+            ("TOKENHOUSE_LISTEN", "8080"),
+            ("TOKENHOUSE_PUBLIC_URI", "x"),
+        ]);
+        assert_eq!(problems.len(), 6, "{problems:?}");
+        assert!(
+            problems
+                .iter()
+                .all(|line| !line.contains("hunter2") && !line.contains("short")),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn good_settings_are_taken() {
+        let problems = problems(&[
+            ("TOKENHOUSE_PUBLIC_URL", "https://id.example.com"),
+            ("TOKENHOUSE_DATABASE_URL", "postgres://db/tokenhouse"),
+            ("TOKENHOUSE_MASTER_KEY", KEY),
+            ("TOKENHOUSE_OPERATOR_TOKEN", TOKEN),
+            ("UNRELATED", "x"),
+        ]);
+        assert_eq!(problems, Vec::<String>::new());
+    }
+}

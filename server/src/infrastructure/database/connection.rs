@@ -1,0 +1,115 @@
+//! Connections and how the two databases are set up.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend,
+    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::error::store_error;
+use crate::application::{error::StoreError, ports::Dependency};
+
+/// SQLite reads in parallel but writes one at a time.
+const SQLITE_CONNECTIONS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 16;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The SQL that a database speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// A pool of connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Database {
+    connection: DatabaseConnection,
+    dialect: Dialect,
+    /// Whose turn it is to write to SQLite. Waiting here is fair and keeps no connection; SQLite's
+    /// own waiting sleeps and polls.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Database {
+    /// The pool itself, for migrations.
+    pub fn connection(&self) -> &DatabaseConnection {
+        &self.connection
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// To be held while writing. Postgres needs none.
+    pub(super) async fn turn_to_write(&self) -> Option<OwnedMutexGuard<()>> {
+        match self.dialect {
+            Dialect::Sqlite => Some(Arc::clone(&self.turn).lock_owned().await),
+            Dialect::Postgres => None,
+        }
+    }
+}
+
+/// Connects to `sqlite:path` or `postgres://…`.
+pub async fn connect(url: &str) -> Result<Database, StoreError> {
+    let mut options = ConnectOptions::new(url);
+    options
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A ping before every use would double the round trips of a read; begin tries again
+        // when it meets a dead connection.
+        .test_before_acquire(false);
+    if url.starts_with("sqlite:") {
+        options
+            .max_connections(SQLITE_CONNECTIONS)
+            .map_sqlx_sqlite_opts(|sqlite| {
+                sqlite
+                    .create_if_missing(true)
+                    .foreign_keys(true)
+                    .busy_timeout(BUSY_TIMEOUT)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Normal)
+            });
+    } else {
+        options
+            .max_connections(POSTGRES_CONNECTIONS)
+            .statement_timeout(STATEMENT_TIMEOUT);
+    }
+    let connection = sea_orm::Database::connect(options)
+        .await
+        .map_err(store_error)?;
+    let dialect = match connection.get_database_backend() {
+        DbBackend::Postgres => Dialect::Postgres,
+        _ => Dialect::Sqlite,
+    };
+    Ok(Database {
+        connection,
+        dialect,
+        turn: Arc::default(),
+    })
+}
+
+#[async_trait]
+impl Dependency for Database {
+    fn name(&self) -> &'static str {
+        "database"
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        tokio::time::timeout(
+            CHECK_TIMEOUT,
+            self.connection.execute_unprepared("SELECT 1"),
+        )
+        .await
+        .map_err(|elapsed| StoreError::Unavailable(Box::new(elapsed)))?
+        .map_err(store_error)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+use async_trait::async_trait;
+use sea_orm::{ActiveValue::Set, ColumnTrait};
+use tokenhouse_entity::{client, grant, session, user};
+
+use super::{
+    row::{Row, time},
+    sessions::read_session,
+    tenant_tx::TenantTx,
+    users::read_user,
+};
+use crate::{
+    application::{error::StoreError, ports::Grants},
+    domain::{
+        client::ClientId,
+        grant::{Floor, Grant, GrantView},
+        id::GrantId,
+        refresh::{Family, Generation, LastRotation, SecretDigest},
+        timestamp::Timestamp,
+    },
+};
+
+#[async_trait]
+impl Grants for TenantTx {
+    async fn add_grant(&mut self, grant: &Grant) -> Result<(), StoreError> {
+        self.insert::<grant::Entity>(grant::ActiveModel {
+            id: Set(grant.id.as_uuid()),
+            session_id: Set(grant.session_id.as_uuid()),
+            user_id: Set(grant.user_id.as_uuid()),
+            client_id: Set(grant.client_id.as_str().to_owned()),
+            scope: Set(grant.scope.clone()),
+            audience: Set(grant.audience.clone()),
+            generation: Set(Generation::FIRST.0.into()),
+            leaf_digest: Set(Some(grant.leaf.as_bytes().to_vec())),
+            idle_end: Set(grant.idle_end.as_micros()),
+            absolute_end: Set(grant.absolute_end.as_micros()),
+            created_at: Set(grant.created_at.as_micros()),
+            ..grant::ActiveModel::default()
+        })
+        .await
+    }
+
+    async fn grant(&mut self, id: GrantId) -> Result<Option<GrantView>, StoreError> {
+        let query = self
+            .find::<grant::Entity>()
+            .filter(grant::Column::Id.eq(id.as_uuid()))
+            .with_three(session::Entity, user::Entity, client::Entity);
+        let Some((grant, session, user, client)) = self.one_of_four(query).await? else {
+            return Ok(None);
+        };
+        let at = row(&grant);
+        let session = session.ok_or_else(|| at.corrupt("session_id"))?;
+        let user = user.ok_or_else(|| at.corrupt("user_id"))?;
+        let client = client.ok_or_else(|| at.corrupt("client_id"))?;
+        Ok(Some(GrantView {
+            id: GrantId::from_uuid(grant.id),
+            client_id: read_client_id(&grant)?,
+            floor: read_floor(&grant)?,
+            created_at: Timestamp::from_micros(grant.created_at),
+            revoked_at: time(grant.revoked_at),
+            client_not_before: time(client.not_before),
+            session: read_session(&session),
+            user: read_user(user)?,
+            scope: grant.scope,
+            audience: grant.audience,
+        }))
+    }
+
+    async fn revoke_grant(&mut self, id: GrantId, now: Timestamp) -> Result<(), StoreError> {
+        let revoke = self
+            .update::<grant::Entity>()
+            .set(grant::Column::RevokedAt, now.as_micros())
+            .filter(grant::Column::Id.eq(id.as_uuid()))
+            .filter(grant::Column::RevokedAt.is_null());
+        self.change(revoke).await?;
+        Ok(())
+    }
+}
+
+fn row(grant: &grant::Model) -> Row<'_> {
+    Row {
+        table: "grants",
+        id: &grant.id,
+    }
+}
+
+pub(super) fn read_client_id(grant: &grant::Model) -> Result<ClientId, StoreError> {
+    row(grant).read("client_id", ClientId::parse(&grant.client_id))
+}
+
+/// The row as a family's durable bound.
+pub(super) fn read_floor(grant: &grant::Model) -> Result<Floor, StoreError> {
+    Ok(Floor {
+        generation: read_generation(grant)?,
+        leaf: read_digest(grant, "leaf_digest", grant.leaf_digest.as_deref())?,
+        idle_end: Timestamp::from_micros(grant.idle_end),
+        absolute_end: Timestamp::from_micros(grant.absolute_end),
+    })
+}
+
+/// The row as a family's hot record; `None` when only the floor is known.
+pub(super) fn read_family(grant: &grant::Model) -> Result<Option<Family>, StoreError> {
+    let Some(leaf) = read_digest(grant, "leaf_digest", grant.leaf_digest.as_deref())? else {
+        return Ok(None);
+    };
+    let parent = read_digest(grant, "parent_digest", grant.parent_digest.as_deref())?;
+    let last_rotation = match (parent, grant.rotated_at, &grant.sealed_successor) {
+        (Some(parent), Some(rotated_at), Some(sealed)) => Some(LastRotation {
+            parent,
+            rotated_at: Timestamp::from_micros(rotated_at),
+            sealed_successor: sealed.clone(),
+        }),
+        (None, None, None) => None,
+        _ => return Err(row(grant).corrupt("parent_digest")),
+    };
+    Ok(Some(Family {
+        client_id: read_client_id(grant)?,
+        generation: read_generation(grant)?,
+        leaf,
+        last_rotation,
+        idle_end: Timestamp::from_micros(grant.idle_end),
+        absolute_end: Timestamp::from_micros(grant.absolute_end),
+        dead: grant.revoked_at.is_some(),
+    }))
+}
+
+fn read_generation(grant: &grant::Model) -> Result<Generation, StoreError> {
+    row(grant)
+        .read("generation", u32::try_from(grant.generation))
+        .map(Generation)
+}
+
+fn read_digest(
+    grant: &grant::Model,
+    column: &'static str,
+    bytes: Option<&[u8]>,
+) -> Result<Option<SecretDigest>, StoreError> {
+    bytes
+        .map(|bytes| {
+            row(grant)
+                .digest(column, bytes)
+                .map(SecretDigest::from_bytes)
+        })
+        .transpose()
+}

@@ -1,0 +1,24 @@
+//! The SQL stores: SQLite and Postgres behind one set of queries.
+//!
+//! Work inside a tenant goes through [`tenant_tx::TenantTx`], whose queries carry the tenant; on
+//! Postgres row-level security says the same once more.
+
+mod clients;
+mod connection;
+mod error;
+mod floors;
+mod grants;
+mod keys;
+mod rotations;
+mod row;
+mod sessions;
+mod store;
+mod tenant_tx;
+mod tenants;
+mod users;
+
+pub use connection::{Database, Dialect, connect};
+pub use floors::DatabaseFloors;
+pub use rotations::DatabaseRotations;
+pub use store::DatabaseStore;
+pub use tenants::DatabaseTenants;

@@ -1,0 +1,95 @@
+use async_trait::async_trait;
+use sea_orm::{ActiveValue::Set, ColumnTrait};
+use tokenhouse_entity::{grant, session, user};
+
+use super::{
+    row::{Row, time},
+    tenant_tx::TenantTx,
+    users::read_user,
+};
+use crate::{
+    application::{
+        error::StoreError,
+        ports::{SessionView, Sessions},
+    },
+    domain::{
+        id::{GrantId, SessionId, UserId},
+        session::Session,
+        timestamp::Timestamp,
+    },
+};
+
+#[async_trait]
+impl Sessions for TenantTx {
+    async fn add_session(&mut self, session: &Session) -> Result<(), StoreError> {
+        self.insert::<session::Entity>(session::ActiveModel {
+            id: Set(session.id.as_uuid()),
+            user_id: Set(session.user_id.as_uuid()),
+            authenticated_at: Set(session.authenticated_at.as_micros()),
+            amr: Set(session.amr.join(" ")),
+            ended_at: Set(session.ended_at.map(Timestamp::as_micros)),
+            created_at: Set(session.created_at.as_micros()),
+            ..session::ActiveModel::default()
+        })
+        .await
+    }
+
+    async fn session(&mut self, id: SessionId) -> Result<Option<SessionView>, StoreError> {
+        let query = self
+            .find::<session::Entity>()
+            .filter(session::Column::Id.eq(id.as_uuid()))
+            .with(user::Entity);
+        let Some((session, user)) = self.one_of_two(query).await? else {
+            return Ok(None);
+        };
+        let session = read_session(&session);
+        let at = Row {
+            table: "sessions",
+            id: &id,
+        };
+        Ok(Some(SessionView {
+            session,
+            user: read_user(user.ok_or_else(|| at.corrupt("user_id"))?)?,
+        }))
+    }
+
+    async fn end_session(
+        &mut self,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Vec<GrantId>, StoreError> {
+        let end = self
+            .update::<session::Entity>()
+            .set(session::Column::EndedAt, now.as_micros())
+            .filter(session::Column::Id.eq(id.as_uuid()))
+            .filter(session::Column::EndedAt.is_null());
+        self.change(end).await?;
+        let revoke = self
+            .update::<grant::Entity>()
+            .set(grant::Column::RevokedAt, now.as_micros())
+            .filter(grant::Column::SessionId.eq(id.as_uuid()))
+            .filter(grant::Column::RevokedAt.is_null());
+        self.change(revoke).await?;
+        // All of them, not only those just revoked: whoever ends a session twice may do so because
+        // clearing up after the first time failed.
+        let grants = self
+            .find::<grant::Entity>()
+            .filter(grant::Column::SessionId.eq(id.as_uuid()));
+        let grants = self.all(grants).await?;
+        Ok(grants
+            .into_iter()
+            .map(|grant| GrantId::from_uuid(grant.id))
+            .collect())
+    }
+}
+
+pub(super) fn read_session(row: &session::Model) -> Session {
+    Session {
+        id: SessionId::from_uuid(row.id),
+        user_id: UserId::from_uuid(row.user_id),
+        authenticated_at: Timestamp::from_micros(row.authenticated_at),
+        amr: row.amr.split_whitespace().map(str::to_owned).collect(),
+        ended_at: time(row.ended_at),
+        created_at: Timestamp::from_micros(row.created_at),
+    }
+}

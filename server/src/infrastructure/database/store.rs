@@ -1,0 +1,45 @@
+use async_trait::async_trait;
+
+use super::{
+    connection::Database,
+    tenant_tx::{Access, TenantTx},
+};
+use crate::{
+    application::{
+        error::StoreError,
+        ports::{Store, UnitOfWork},
+    },
+    domain::tenant::TenantScope,
+};
+
+/// Opens units of work on a database.
+#[derive(Clone, Debug)]
+pub struct DatabaseStore {
+    db: Database,
+}
+
+impl DatabaseStore {
+    pub fn new(db: Database) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl Store for DatabaseStore {
+    async fn view(&self, tenant: &TenantScope) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        let tx = TenantTx::begin(&self.db, tenant.id(), Access::Read).await?;
+        Ok(Box::new(tx))
+    }
+
+    async fn begin(&self, tenant: &TenantScope) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        let tx = TenantTx::begin(&self.db, tenant.id(), Access::Write).await?;
+        Ok(Box::new(tx))
+    }
+}
+
+#[async_trait]
+impl UnitOfWork for TenantTx {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.finish().await
+    }
+}

@@ -1,0 +1,301 @@
+//! The door to the tables of a tenant: a transaction that sees no other tenant.
+
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, DeleteMany,
+    EntityTrait, ExecResult, Insert, IntoActiveModel, Order, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, Related, Select, SelectFour, SelectTwo, SqliteTransactionMode, Statement,
+    TopologyStar, TransactionOptions, TransactionTrait, UpdateMany, Value,
+    sea_query::IntoCondition,
+};
+use tokenhouse_entity::{TenantOwned, tenant};
+use tokio::sync::OwnedMutexGuard;
+
+use super::{
+    connection::{Database, Dialect},
+    error::{is_lost_connection, store_error},
+};
+use crate::{application::error::StoreError, domain::id::TenantId};
+
+/// After a restart of Postgres every pooled connection may be dead. Each try discards one.
+const BEGIN_TRIES: u32 = 20;
+
+/// What a transaction is begun for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+/// A transaction that sees one tenant. Dropping it undoes it.
+pub(super) struct TenantTx {
+    /// Private: nothing runs except through the methods below.
+    tx: DatabaseTransaction,
+    tenant: TenantId,
+    dialect: Dialect,
+    /// After `tx`, so that it is given back after the transaction has ended.
+    _turn: Option<OwnedMutexGuard<()>>,
+}
+
+/// A query that carries its tenant condition already.
+pub(super) struct Scoped<Q>(Q);
+
+impl TenantTx {
+    pub(super) async fn begin(
+        db: &Database,
+        tenant: TenantId,
+        access: Access,
+    ) -> Result<Self, StoreError> {
+        let turn = match access {
+            Access::Read => None,
+            Access::Write => db.turn_to_write().await,
+        };
+        let mut tries = 1;
+        let tx = loop {
+            match begin(db, tenant, access).await {
+                Ok(tx) => break tx,
+                Err(error) if is_lost_connection(&error) && tries < BEGIN_TRIES => tries += 1,
+                Err(error) => return Err(store_error(error)),
+            }
+        };
+        Ok(Self {
+            tx,
+            tenant,
+            dialect: db.dialect(),
+            _turn: turn,
+        })
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    pub(super) async fn finish(self) -> Result<(), StoreError> {
+        self.tx.commit().await.map_err(store_error)
+    }
+
+    pub(super) fn find<E: TenantOwned>(&self) -> Scoped<Select<E>> {
+        Scoped(E::find().filter(E::tenant_column().eq(self.tenant.as_uuid())))
+    }
+
+    pub(super) fn update<E: TenantOwned>(&self) -> Scoped<UpdateMany<E>> {
+        Scoped(E::update_many().filter(E::tenant_column().eq(self.tenant.as_uuid())))
+    }
+
+    pub(super) async fn one<E: TenantOwned>(
+        &self,
+        query: Scoped<Select<E>>,
+    ) -> Result<Option<E::Model>, StoreError> {
+        query.0.one(&self.tx).await.map_err(store_error)
+    }
+
+    pub(super) async fn one_of_two<E: TenantOwned, F: TenantOwned>(
+        &self,
+        query: Scoped<SelectTwo<E, F>>,
+    ) -> Result<Option<(E::Model, Option<F::Model>)>, StoreError> {
+        query.0.one(&self.tx).await.map_err(store_error)
+    }
+
+    pub(super) async fn one_of_four<E, F, G, H>(
+        &self,
+        query: Scoped<SelectFour<E, F, G, H, TopologyStar>>,
+    ) -> Result<
+        Option<(
+            E::Model,
+            Option<F::Model>,
+            Option<G::Model>,
+            Option<H::Model>,
+        )>,
+        StoreError,
+    >
+    where
+        E: TenantOwned,
+        F: TenantOwned,
+        G: TenantOwned,
+        H: TenantOwned,
+    {
+        query.0.one(&self.tx).await.map_err(store_error)
+    }
+
+    pub(super) async fn all<E: TenantOwned>(
+        &self,
+        query: Scoped<Select<E>>,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        query.0.all(&self.tx).await.map_err(store_error)
+    }
+
+    /// How many rows changed.
+    pub(super) async fn change<E: TenantOwned>(
+        &self,
+        query: Scoped<UpdateMany<E>>,
+    ) -> Result<u64, StoreError> {
+        let done = query.0.exec(&self.tx).await.map_err(store_error)?;
+        Ok(done.rows_affected)
+    }
+
+    /// Adds a row to the tenant, whatever tenant the row says.
+    pub(super) async fn insert<E>(&self, mut row: E::ActiveModel) -> Result<(), StoreError>
+    where
+        E: TenantOwned,
+        E::Model: IntoActiveModel<E::ActiveModel>,
+        E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+    {
+        E::stamp(&mut row, self.tenant.as_uuid());
+        Insert::one(row)
+            .exec_without_returning(&self.tx)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// The tenant's own row in the directory.
+    pub(super) async fn directory_row(&self) -> Result<Option<tenant::Model>, StoreError> {
+        tenant::Entity::find_by_id(self.tenant.as_uuid())
+            .one(&self.tx)
+            .await
+            .map_err(store_error)
+    }
+
+    /// Makes the tenant itself; the row's id is the tenant's.
+    pub(super) async fn insert_directory_row(
+        &self,
+        mut row: tenant::ActiveModel,
+    ) -> Result<(), StoreError> {
+        row.id = sea_orm::ActiveValue::Set(self.tenant.as_uuid());
+        Insert::one(row)
+            .exec_without_returning(&self.tx)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Deletes the tenant itself; everything it has goes with it. `false` when it is gone already.
+    pub(super) async fn delete_directory_row(&self) -> Result<bool, StoreError> {
+        let delete: DeleteMany<tenant::Entity> =
+            tenant::Entity::delete_many().filter(tenant::Column::Id.eq(self.tenant.as_uuid()));
+        let done = delete.exec(&self.tx).await.map_err(store_error)?;
+        Ok(done.rows_affected > 0)
+    }
+
+    /// Runs SQL whose `$1` is the tenant; `values` follow from `$2`. It must compare `tenant_id`
+    /// with `$1` itself, so it is for what the query builder can't say.
+    pub(super) async fn execute_sql(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<ExecResult, StoreError> {
+        let statement = self.statement(sql, values);
+        self.tx.execute_raw(statement).await.map_err(store_error)
+    }
+
+    /// Like [`execute_sql`](Self::execute_sql), for SQL that answers with at most one row.
+    pub(super) async fn query_sql(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Option<QueryResult>, StoreError> {
+        let statement = self.statement(sql, values);
+        self.tx.query_one_raw(statement).await.map_err(store_error)
+    }
+
+    fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+        let tenant = Value::from(self.tenant.as_uuid());
+        Statement::from_sql_and_values(
+            self.tx.get_database_backend(),
+            sql,
+            std::iter::once(tenant).chain(values),
+        )
+    }
+}
+
+async fn begin(
+    db: &Database,
+    tenant: TenantId,
+    access: Access,
+) -> Result<DatabaseTransaction, DbErr> {
+    let mode = match access {
+        Access::Read => SqliteTransactionMode::Deferred,
+        // A deferred one that turns out to write fails when another wrote in between.
+        Access::Write => SqliteTransactionMode::Immediate,
+    };
+    let tx = db
+        .connection()
+        .begin_with_options(TransactionOptions {
+            sqlite_transaction_mode: Some(mode),
+            ..TransactionOptions::default()
+        })
+        .await?;
+    if db.dialect() == Dialect::Postgres {
+        // `true`: until the end of this transaction, so a pooled connection forgets it.
+        tx.execute_raw(Statement::from_sql_and_values(
+            tx.get_database_backend(),
+            "SELECT set_config('app.tenant_id', $1, true)",
+            [tenant.to_string().into()],
+        ))
+        .await?;
+    }
+    Ok(tx)
+}
+
+impl<Q: QueryFilter> Scoped<Q> {
+    /// Narrows the query. Conditions are ANDed: a scope can shrink but never widen.
+    pub(super) fn filter(self, condition: impl IntoCondition) -> Self {
+        Self(self.0.filter(condition))
+    }
+}
+
+impl<Q: QuerySelect> Scoped<Q> {
+    /// Keeps others from changing the rows until the transaction ends.
+    pub(super) fn lock(self, dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Postgres => Self(self.0.lock_exclusive()),
+            // BEGIN IMMEDIATE has locked everything already.
+            Dialect::Sqlite => self,
+        }
+    }
+}
+
+impl<Q: QueryOrder> Scoped<Q> {
+    pub(super) fn latest_first<C: ColumnTrait>(self, time: C, id: C) -> Self {
+        Self(self.0.order_by(time, Order::Desc).order_by(id, Order::Desc))
+    }
+}
+
+impl<E: TenantOwned> Scoped<UpdateMany<E>> {
+    pub(super) fn set(self, column: E::Column, value: impl Into<Value>) -> Self {
+        Self(
+            self.0
+                .col_expr(column, sea_orm::sea_query::Expr::value(value)),
+        )
+    }
+}
+
+/// The relations of tenant-owned tables all compare `tenant_id`, so a join stays in the tenant.
+impl<E: TenantOwned> Scoped<Select<E>> {
+    pub(super) fn with<F>(self, other: F) -> Scoped<SelectTwo<E, F>>
+    where
+        F: TenantOwned,
+        E: Related<F>,
+    {
+        Scoped(self.0.find_also_related(other))
+    }
+
+    pub(super) fn with_three<F, G, H>(
+        self,
+        f: F,
+        g: G,
+        h: H,
+    ) -> Scoped<SelectFour<E, F, G, H, TopologyStar>>
+    where
+        F: TenantOwned,
+        G: TenantOwned,
+        H: TenantOwned,
+        E: Related<F> + Related<G> + Related<H>,
+    {
+        Scoped(
+            self.0
+                .find_also_related(f)
+                .find_also_related(g)
+                .find_also(E::default(), h),
+        )
+    }
+}

@@ -1,0 +1,253 @@
+//! Caches in front of the stores. An answer is at most a second old: the time within which a
+//! revocation made elsewhere is noticed here.
+
+use std::{error::Error, fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use moka::future::Cache;
+
+use crate::{
+    application::{
+        error::StoreError,
+        ports::{Freshness, NewTenantKeys, SessionView, Store, Tenants, Views},
+    },
+    domain::{
+        client::Client,
+        grant::GrantView,
+        id::{GrantId, SessionId, TenantId},
+        tenant::{Slug, Tenant, TenantScope, TenantState},
+        timestamp::Timestamp,
+    },
+};
+
+const TTL: Duration = Duration::from_secs(1);
+const ENTRIES: u64 = 100_000;
+
+/// Reads grants and sessions from a store, each at most once a second.
+pub struct CachedViews {
+    store: Arc<dyn Store>,
+    grants: Cache<(TenantId, GrantId), Arc<GrantView>>,
+    sessions: Cache<(TenantId, SessionId), Arc<SessionView>>,
+}
+
+impl fmt::Debug for CachedViews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedViews").finish_non_exhaustive()
+    }
+}
+
+impl CachedViews {
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            grants: cache(),
+            sessions: cache(),
+        }
+    }
+
+    async fn read_grant(
+        &self,
+        tenant: &TenantScope,
+        id: GrantId,
+    ) -> Result<Arc<GrantView>, Missing> {
+        let view = self.store.view(tenant).await?.grant(id).await?;
+        view.map(Arc::new).ok_or(Missing::NotThere)
+    }
+
+    async fn read_session(
+        &self,
+        tenant: &TenantScope,
+        id: SessionId,
+    ) -> Result<Arc<SessionView>, Missing> {
+        let view = self.store.view(tenant).await?.session(id).await?;
+        view.map(Arc::new).ok_or(Missing::NotThere)
+    }
+}
+
+#[async_trait]
+impl Views for CachedViews {
+    async fn grant(
+        &self,
+        tenant: &TenantScope,
+        id: GrantId,
+        freshness: Freshness,
+    ) -> Result<Option<Arc<GrantView>>, StoreError> {
+        let key = (tenant.id(), id);
+        match freshness {
+            Freshness::Recent => found(
+                self.grants
+                    .try_get_with(key, self.read_grant(tenant, id))
+                    .await,
+            ),
+            Freshness::Now => {
+                let view = found(self.read_grant(tenant, id).await.map_err(Arc::new))?;
+                match &view {
+                    Some(view) => self.grants.insert(key, Arc::clone(view)).await,
+                    None => self.grants.invalidate(&key).await,
+                }
+                Ok(view)
+            }
+        }
+    }
+
+    async fn session(
+        &self,
+        tenant: &TenantScope,
+        id: SessionId,
+    ) -> Result<Option<Arc<SessionView>>, StoreError> {
+        let key = (tenant.id(), id);
+        found(
+            self.sessions
+                .try_get_with(key, self.read_session(tenant, id))
+                .await,
+        )
+    }
+
+    async fn forget(&self, tenant: &TenantScope, session: SessionId, grants: &[GrantId]) {
+        self.sessions.invalidate(&(tenant.id(), session)).await;
+        for grant in grants {
+            self.grants.invalidate(&(tenant.id(), *grant)).await;
+        }
+    }
+}
+
+/// Looks tenants up by slug at most once a second each.
+pub struct CachedTenants {
+    inner: Arc<dyn Tenants>,
+    by_slug: Cache<Slug, Tenant>,
+}
+
+impl fmt::Debug for CachedTenants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedTenants").finish_non_exhaustive()
+    }
+}
+
+impl CachedTenants {
+    pub fn new(inner: Arc<dyn Tenants>) -> Self {
+        Self {
+            inner,
+            by_slug: cache(),
+        }
+    }
+
+    async fn read(&self, slug: &Slug) -> Result<Tenant, Missing> {
+        self.inner.by_slug(slug).await?.ok_or(Missing::NotThere)
+    }
+}
+
+#[async_trait]
+impl Tenants for CachedTenants {
+    async fn create(
+        &self,
+        tenant: &Tenant,
+        keys: &NewTenantKeys,
+        client: &Client,
+    ) -> Result<(), StoreError> {
+        self.inner.create(tenant, keys, client).await
+    }
+
+    async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
+        found(
+            self.by_slug
+                .try_get_with_by_ref(slug, self.read(slug))
+                .await,
+        )
+    }
+
+    async fn page(
+        &self,
+        after: Option<&Slug>,
+        limit: u32,
+        q: Option<&str>,
+    ) -> Result<Vec<Tenant>, StoreError> {
+        self.inner.page(after, limit, q).await
+    }
+
+    async fn set_state(
+        &self,
+        slug: &Slug,
+        state: TenantState,
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let tenant = self.inner.set_state(slug, state, now).await;
+        // After a failure too: the change may have happened all the same.
+        self.by_slug.invalidate(slug).await;
+        tenant
+    }
+
+    async fn delete(&self, slug: &Slug) -> Result<bool, StoreError> {
+        let deleted = self.inner.delete(slug).await;
+        self.by_slug.invalidate(slug).await;
+        deleted
+    }
+}
+
+fn cache<K, V>() -> Cache<K, V>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(ENTRIES)
+        .time_to_live(TTL)
+        .build()
+}
+
+/// Why there is nothing to cache. What isn't there isn't cached: it would hide what is added a
+/// moment later, and let anyone fill the cache with names of nothing.
+enum Missing {
+    NotThere,
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Missing {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn found<T>(read: Result<T, Arc<Missing>>) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(missing) => match Arc::try_unwrap(missing) {
+            Ok(Missing::NotThere) => Ok(None),
+            Ok(Missing::Failed(error)) => Err(error),
+            Err(shared) => match &*shared {
+                Missing::NotThere => Ok(None),
+                Missing::Failed(error) => Err(same(error)),
+            },
+        },
+    }
+}
+
+/// The error for one more of those who waited for the same read.
+fn same(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Conflict(name) => StoreError::Conflict(name),
+        StoreError::Unavailable(cause) => {
+            StoreError::Unavailable(Box::new(SharedFailure(error_chain(cause.as_ref()))))
+        }
+        StoreError::Corrupt { table, column, row } => StoreError::Corrupt {
+            table,
+            column,
+            row: row.clone(),
+        },
+    }
+}
+
+/// The text of a cause that belongs to someone else's answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct SharedFailure(String);
+
+fn error_chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

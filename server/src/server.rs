@@ -1,0 +1,172 @@
+//! The running server: wires the adapters to the ports, opens both listeners, and stops in order.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    app::App,
+    application::ports::{Clock, Dependency, Rotations, Store, Tenants},
+    config::Settings,
+    http::{self, health::Readiness},
+    infrastructure::{
+        crypto::{
+            aead::Aes256Gcm, key_maker::SealedKeyMaker, keyring::CachedKeyring,
+            password_pool::PasswordPool,
+        },
+        database::{
+            self, Database, DatabaseFloors, DatabaseRotations, DatabaseStore, DatabaseTenants,
+        },
+        entropy::SystemEntropy,
+        redis::{
+            connection::RedisConnection, floor_writer::FloorWriter, rotations::RedisRotations,
+        },
+        views::{CachedTenants, CachedViews},
+    },
+};
+
+/// How long load balancers get to see that this instance is no longer ready, before it stops
+/// accepting.
+const DRAIN_NOTICE: Duration = Duration::from_millis(250);
+
+/// A server that serves until it is told to stop.
+pub struct Server {
+    pub public_address: SocketAddr,
+    pub management_address: SocketAddr,
+    pub app: Arc<App>,
+    readiness: Readiness,
+    stop_public: watch::Sender<bool>,
+    stop_management: watch::Sender<bool>,
+    public: JoinHandle<()>,
+    management: JoinHandle<()>,
+    floors: Option<FloorWriter>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("public_address", &self.public_address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Connects, checks the schema, listens.
+    pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let database = database::connect(&settings.database_url)
+            .await
+            .context("the database can't be opened")?;
+        tokenhouse_migration::check(database.connection()).await?;
+        let public = http::serve::bind(settings.listen)
+            .with_context(|| format!("TOKENHOUSE_LISTEN {} can't be bound", settings.listen))?;
+        let management = http::serve::bind(settings.management_listen).with_context(|| {
+            format!(
+                "TOKENHOUSE_MANAGEMENT_LISTEN {} can't be bound",
+                settings.management_listen
+            )
+        })?;
+        let (app, floors) = assemble(settings, database, clock).await?;
+
+        let readiness = Readiness::new(Arc::clone(&app));
+        let (stop_public, public_stopped) = watch::channel(false);
+        let (stop_management, management_stopped) = watch::channel(false);
+        Ok(Self {
+            public_address: public.local_addr()?,
+            management_address: management.local_addr()?,
+            public: tokio::spawn(http::serve::serve(
+                public,
+                http::public_endpoint(Arc::clone(&app)),
+                public_stopped,
+            )),
+            management: tokio::spawn(http::serve::serve(
+                management,
+                http::management_endpoint(Arc::clone(&app), readiness.clone()),
+                management_stopped,
+            )),
+            app,
+            readiness,
+            stop_public,
+            stop_management,
+            floors,
+        })
+    }
+
+    /// Readiness falls, requests in flight are finished, what was written behind is written, and
+    /// only then the probes stop answering.
+    pub async fn stop(self) {
+        self.readiness.drain();
+        tokio::time::sleep(DRAIN_NOTICE).await;
+        // The receivers live as long as their tasks: a closed channel means they have ended.
+        self.stop_public.send_replace(true);
+        log_panic("public listener", self.public.await);
+        if let Some(floors) = &self.floors {
+            floors.flush().await;
+        }
+        self.stop_management.send_replace(true);
+        log_panic("management listener", self.management.await);
+    }
+}
+
+fn log_panic(what: &str, ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "the {what} failed");
+    }
+}
+
+/// Puts an adapter behind every port.
+async fn assemble(
+    settings: Settings,
+    database: Database,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<(Arc<App>, Option<FloorWriter>)> {
+    let entropy = Arc::new(SystemEntropy);
+    let master_keys = Arc::new(settings.master_keys);
+    let store: Arc<dyn Store> = Arc::new(DatabaseStore::new(database.clone()));
+    let tenants: Arc<dyn Tenants> = Arc::new(CachedTenants::new(Arc::new(DatabaseTenants::new(
+        database.clone(),
+    ))));
+    let mut dependencies: Vec<Arc<dyn Dependency>> = vec![Arc::new(database.clone())];
+    let (rotations, floors): (Arc<dyn Rotations>, _) = match &settings.redis_url {
+        None => (Arc::new(DatabaseRotations::new(database)), None),
+        Some(url) => {
+            let redis = RedisConnection::connect(url)
+                .await
+                .context("TOKENHOUSE_REDIS_URL")?;
+            let floors = FloorWriter::start(Arc::new(DatabaseFloors::new(database)));
+            dependencies.push(Arc::new(redis.clone()));
+            (
+                Arc::new(RedisRotations::new(redis, floors.clone())),
+                Some(floors),
+            )
+        }
+    };
+    let app = App {
+        public_url: settings.public_url,
+        operator_tokens: settings.operator_tokens,
+        clock,
+        aead: Arc::new(Aes256Gcm),
+        key_maker: Arc::new(SealedKeyMaker::new(
+            Arc::clone(&master_keys),
+            entropy.clone(),
+        )),
+        keyring: Arc::new(CachedKeyring::new(Arc::clone(&store), master_keys)),
+        tenants,
+        views: Arc::new(CachedViews::new(Arc::clone(&store))),
+        store,
+        rotations,
+        passwords: Arc::new(PasswordPool::start(Default::default(), entropy.clone())?),
+        entropy,
+        dependencies,
+    };
+    Ok((Arc::new(app), floors))
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+pub async fn stop_signal() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    }
+}

@@ -1,0 +1,204 @@
+//! What bad input gets: a problem document with a pointer, never a 500, and nothing half-written.
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::harness::{Backend, Installation, OPERATOR_TOKEN, PASSWORD};
+
+#[tokio::test]
+async fn every_wrong_member_is_pointed_at() {
+    let installation = Installation::start(Backend::Sqlite).await;
+    let tenant = installation.tenant().await;
+    let signup = tenant.path("/auth/signup");
+    let client = tenant.client(0);
+    for (body, pointers) in [
+        (json!({}), vec!["/name", "/email", "/password"]),
+        (
+            json!({ "name": 1, "email": true, "password": [] }),
+            vec!["/name", "/email", "/password"],
+        ),
+        (
+            json!({ "name": "A", "email": "x", "password": PASSWORD, "avatar_url": "javascript:alert(1)" }),
+            vec!["/email", "/avatar_url"],
+        ),
+        (
+            json!({ "name": "a\u{0}b", "email": "a@example.com", "password": PASSWORD }),
+            vec!["/name"],
+        ),
+        (
+            json!({ "name": "A", "email": "a@example.com", "password": PASSWORD, "role": "admin" }),
+            vec!["/role"],
+        ),
+        (
+            json!({ "name": "A", "email": "a@example.com", "password": PASSWORD, "tenant_id": "x", "email_verified": true }),
+            vec!["/email_verified", "/tenant_id"],
+        ),
+        (json!([]), vec![""]),
+        (json!(null), vec![""]),
+    ] {
+        let answer = client.post(&signup, body.clone()).await;
+        answer.assert_problem(400, "invalid-body");
+        assert_eq!(answer.pointers(), pointers, "{body}");
+    }
+    for password in ["short", &"x".repeat(1025)] {
+        let answer = client
+            .post(
+                &signup,
+                json!({ "name": "A", "email": "a@example.com", "password": password }),
+            )
+            .await;
+        answer.assert_problem(400, "weak-password");
+        assert_eq!(answer.pointers(), ["/password"]);
+        assert!(
+            !answer.text.contains(password),
+            "an error never repeats a secret"
+        );
+    }
+    let unknown =
+        json!({ "name": "A", "email": "a@example.com", "password": PASSWORD, "favourite": "blue" });
+    assert_eq!(
+        client.post(&signup, unknown).await.status,
+        StatusCode::CREATED,
+        "harmless members are ignored"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_json_of_bounded_size_is_refused() {
+    let installation = Installation::start(Backend::Sqlite).await;
+    let tenant = installation.tenant().await;
+    let client = tenant.client(0);
+    for path in [
+        "/auth/signup",
+        "/auth/login",
+        "/auth/refresh",
+        "/auth/logout",
+    ]
+    .map(|path| tenant.path(path))
+    {
+        let post = |body: Vec<u8>, kind: &'static str| {
+            client.send(
+                client
+                    .request(Method::POST, &path)
+                    .header("content-type", kind)
+                    .body(body),
+            )
+        };
+        for body in
+            ["{", "{\"a\":}", "nul", "{}{}", "\u{feff}{}"].map(|body| body.as_bytes().to_vec())
+        {
+            post(body, "application/json")
+                .await
+                .assert_problem(400, "invalid-body");
+        }
+        post(vec![b'"', 0xff, b'"'], "application/json")
+            .await
+            .assert_problem(400, "invalid-body");
+        post("[".repeat(60_000).into_bytes(), "application/json")
+            .await
+            .assert_problem(400, "invalid-body");
+        post(vec![b' '; 65_537], "application/json")
+            .await
+            .assert_problem(413, "body-too-large");
+        for kind in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "application/",
+            "json",
+        ] {
+            post(b"{}".to_vec(), kind)
+                .await
+                .assert_problem(415, "unsupported-media-type");
+        }
+    }
+    let body = json!({ "email": "a@example.com", "password": "x".repeat(1_000_000) });
+    client
+        .post(&tenant.path("/auth/login"), body)
+        .await
+        .assert_problem(413, "body-too-large");
+    let body = json!({ "email": "a@example.com", "password": PASSWORD, "delivery": "pigeon" });
+    let answer = client.post(&tenant.path("/auth/login"), body).await;
+    answer.assert_problem(400, "invalid-body");
+    assert_eq!(answer.pointers(), ["/delivery"]);
+}
+
+#[tokio::test]
+async fn unknown_paths_methods_and_parameters_are_problems() {
+    let installation = Installation::start(Backend::Sqlite).await;
+    let tenant = installation.tenant().await;
+    let client = tenant.client(0);
+    for path in [
+        "/",
+        "/nothing",
+        "/t",
+        "/t/",
+        "/t//auth/login",
+        "/auth/login",
+        "/openapi.jsonx",
+        "/problems/nothing",
+    ] {
+        client.get(path).await.assert_problem(404, "not-found");
+    }
+    let answer = client.get(&tenant.path("/auth/login")).await;
+    answer.assert_problem(405, "method-not-allowed");
+    assert_eq!(answer.header("allow"), "POST");
+    for query in [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=%27",
+        "cursor=%00",
+        "cursor=Jw",
+    ] {
+        let answer = client
+            .operator(Method::GET, &format!("/admin/v1/tenants?{query}"), None)
+            .await;
+        answer.assert_problem(400, "invalid-parameter");
+    }
+    let odd = client.request(
+        Method::GET,
+        &tenant.path("/auth/current-user?access_token=x"),
+    );
+    client.send(odd).await.assert_problem(401, "not-signed-in");
+}
+
+#[tokio::test]
+async fn a_strange_authorization_header_is_401() {
+    let installation = Installation::start(Backend::Sqlite).await;
+    let tenant = installation.tenant().await;
+    let client = tenant.client(0);
+    for value in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "bearer x",
+        "Basic Og==",
+        "Bearer ....",
+        "Bearer a.b.c",
+        &format!("Bearer {}", ".".repeat(8_192)),
+    ] {
+        let request = client
+            .request(Method::GET, &tenant.path("/auth/current-user"))
+            .header("authorization", value);
+        client
+            .send(request)
+            .await
+            .assert_problem(401, "not-signed-in");
+        let request = client
+            .request(Method::GET, "/admin/v1/tenants")
+            .header("authorization", value);
+        client
+            .send(request)
+            .await
+            .assert_problem(401, "not-signed-in");
+    }
+    let twice = client
+        .request(Method::GET, "/admin/v1/tenants")
+        .header("authorization", format!("Bearer {OPERATOR_TOKEN}"))
+        .header("authorization", "Bearer x");
+    client
+        .send(twice)
+        .await
+        .assert_problem(401, "not-signed-in");
+}

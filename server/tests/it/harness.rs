@@ -1,0 +1,349 @@
+//! An installation in this process: instances that share stores and a clock, and a client.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokenhouse_server::{config::RawSettings, server::Server, testing::clock::TestClock};
+
+pub(crate) const OPERATOR_TOKEN: &str = "tho_0123456789012345678901234567890123456789012";
+pub(crate) const MASTER_KEY: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+/// The issuer's base: where instances listen is another matter, as behind a load balancer.
+pub(crate) const PUBLIC_URL: &str = "http://localhost:8080";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// Where tests find a store that `cargo xtask test` started.
+pub(crate) fn store_url(variable: &str) -> String {
+    std::env::var(variable)
+        .unwrap_or_else(|_| panic!("{variable} is not set: run `cargo xtask test`"))
+}
+
+/// Which stores an installation uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    /// All state in SQLite.
+    Sqlite,
+    /// All state in Postgres.
+    Postgres,
+    /// Hot state in Redis, the rest in Postgres.
+    Redis,
+}
+
+/// Runs a test on every backend, each as a test of its own.
+macro_rules! on_every_backend {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        $(
+            mod $name {
+                use crate::harness::{Backend, Installation};
+
+                #[tokio::test]
+                async fn on_sqlite() {
+                    super::$name(Installation::start(Backend::Sqlite).await).await;
+                }
+
+                #[tokio::test]
+                async fn on_postgres() {
+                    super::$name(Installation::start(Backend::Postgres).await).await;
+                }
+
+                #[tokio::test]
+                async fn on_redis() {
+                    super::$name(Installation::start(Backend::Redis).await).await;
+                }
+            }
+        )+
+    };
+}
+pub(crate) use on_every_backend;
+
+/// Two instances over the same stores.
+pub(crate) struct Installation {
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) instances: Vec<Server>,
+    _folder: TempDir,
+}
+
+impl Installation {
+    pub(crate) async fn start(backend: Backend) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = match backend {
+            Backend::Sqlite => format!("sqlite://{}/tokenhouse.db", folder.path().display()),
+            Backend::Postgres | Backend::Redis => store_url("TOKENHOUSE_TEST_POSTGRES_URL"),
+        };
+        let redis = (backend == Backend::Redis).then(|| store_url("TOKENHOUSE_TEST_REDIS_URL"));
+        Self::with_stores(folder, &database, redis.as_deref()).await
+    }
+
+    pub(crate) async fn with_stores(folder: TempDir, database: &str, redis: Option<&str>) -> Self {
+        let clock = Arc::new(TestClock::new());
+        let connected = tokenhouse_server::infrastructure::database::connect(database)
+            .await
+            .unwrap();
+        tokenhouse_migration::up(connected.connection())
+            .await
+            .unwrap();
+        let mut instances = Vec::new();
+        for _ in 0..2 {
+            let mut environment = vec![
+                ("TOKENHOUSE_PUBLIC_URL".to_owned(), PUBLIC_URL.to_owned()),
+                ("TOKENHOUSE_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+                (
+                    "TOKENHOUSE_MANAGEMENT_LISTEN".to_owned(),
+                    "127.0.0.1:0".to_owned(),
+                ),
+                ("TOKENHOUSE_DATABASE_URL".to_owned(), database.to_owned()),
+                ("TOKENHOUSE_MASTER_KEY".to_owned(), MASTER_KEY.to_owned()),
+                (
+                    "TOKENHOUSE_OPERATOR_TOKEN".to_owned(),
+                    OPERATOR_TOKEN.to_owned(),
+                ),
+            ];
+            environment
+                .extend(redis.map(|url| ("TOKENHOUSE_REDIS_URL".to_owned(), url.to_owned())));
+            let settings = RawSettings::read(None, environment.into_iter())
+                .check()
+                .unwrap();
+            instances.push(Server::start(settings, clock.clone()).await.unwrap());
+        }
+        Self {
+            clock,
+            instances,
+            _folder: folder,
+        }
+    }
+
+    /// A tenant that no other test knows.
+    pub(crate) async fn tenant(&self) -> Tenant {
+        let slug = unique("t");
+        let client = Client::new(self.instances[0].public_address);
+        let answer = client
+            .operator(
+                Method::POST,
+                "/admin/v1/tenants",
+                Some(json!({ "slug": slug })),
+            )
+            .await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        Tenant {
+            slug,
+            addresses: self
+                .instances
+                .iter()
+                .map(|server| server.public_address)
+                .collect(),
+        }
+    }
+}
+
+/// A name that no other test uses, in this run or in one before.
+pub(crate) fn unique(prefix: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    let started = std::process::id();
+    let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
+    format!("{prefix}{started}x{nanos}x{n}")
+}
+
+/// A tenant of an installation.
+#[derive(Clone, Debug)]
+pub(crate) struct Tenant {
+    pub(crate) slug: String,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Tenant {
+    pub(crate) fn issuer(&self) -> String {
+        format!("{PUBLIC_URL}/t/{}", self.slug)
+    }
+
+    pub(crate) fn path(&self, rest: &str) -> String {
+        format!("/t/{}{rest}", self.slug)
+    }
+
+    /// A client of instance `n`.
+    pub(crate) fn client(&self, n: usize) -> Client {
+        Client::new(self.addresses[n % self.addresses.len()])
+    }
+
+    /// A user who has signed up; the address.
+    pub(crate) async fn user(&self) -> String {
+        let email = format!("{}@example.com", unique("u"));
+        let body = json!({ "name": "Ada Lovelace", "email": email, "password": PASSWORD });
+        let answer = self.client(0).post(&self.path("/auth/signup"), body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        email
+    }
+
+    /// A fresh session, tokens in the body.
+    pub(crate) async fn session(&self) -> Session {
+        let email = self.user().await;
+        self.login(&email).await
+    }
+
+    pub(crate) async fn login(&self, email: &str) -> Session {
+        let body = json!({ "email": email, "password": PASSWORD, "delivery": "body" });
+        let answer = self.client(0).post(&self.path("/auth/login"), body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        Session::of(&answer)
+    }
+
+    /// Presents a refresh token to instance `n`.
+    pub(crate) async fn refresh(&self, n: usize, token: &str) -> Answer {
+        self.client(n)
+            .post(
+                &self.path("/auth/refresh"),
+                json!({ "refresh_token": token }),
+            )
+            .await
+    }
+
+    pub(crate) async fn current_user(&self, n: usize, access_token: &str) -> Answer {
+        self.client(n)
+            .bearer(Method::GET, &self.path("/auth/current-user"), access_token)
+            .await
+    }
+}
+
+/// What a login or refresh with `delivery: "body"` gave.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    pub(crate) access_token: String,
+    pub(crate) refresh_token: String,
+}
+
+impl Session {
+    pub(crate) fn of(answer: &Answer) -> Self {
+        let text = |name: &str| {
+            answer.body[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {name}: {answer:?}"))
+                .to_owned()
+        };
+        Self {
+            access_token: text("access_token"),
+            refresh_token: text("refresh_token"),
+        }
+    }
+}
+
+/// A whole answer, read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+    /// Null when it is no JSON.
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    async fn read(response: Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Self {
+            status,
+            headers,
+            text,
+            body,
+        }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Asserts a problem document of this kind, complete.
+    pub(crate) fn assert_problem(&self, status: u16, slug: &str) {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{self:?}"
+        );
+        assert_eq!(
+            self.body["type"],
+            format!("{PUBLIC_URL}/problems/{slug}"),
+            "{self:?}"
+        );
+        assert_eq!(self.body["status"], status);
+        assert_eq!(
+            self.body["instance"],
+            format!("urn:uuid:{}", self.header("x-request-id"))
+        );
+        assert!(self.body["title"].is_string() && self.body["detail"].is_string());
+        assert_eq!(self.header("cache-control"), "no-store");
+    }
+
+    /// The pointers of a validation problem.
+    pub(crate) fn pointers(&self) -> Vec<&str> {
+        self.body["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["pointer"].as_str().unwrap())
+            .collect()
+    }
+}
+
+/// An HTTP client of one instance.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    pub(crate) http: reqwest::Client,
+    base: String,
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(60))
+            .build()
+            .unwrap();
+        Self {
+            http,
+            base: format!("http://{address}"),
+        }
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(&body))
+            .await
+    }
+
+    pub(crate) async fn bearer(&self, method: Method, path: &str, token: &str) -> Answer {
+        self.send(self.request(method, path).bearer_auth(token))
+            .await
+    }
+
+    pub(crate) async fn operator(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let request = self.request(method, path).bearer_auth(OPERATOR_TOKEN);
+        self.send(match body {
+            Some(body) => request.json(&body),
+            None => request,
+        })
+        .await
+    }
+}

@@ -1,0 +1,18 @@
+//! Behaviour of the running server, over real sockets and on real stores.
+//!
+//! `cargo xtask test` starts the stores and tells the tests where they are. A test that needs one
+//! fails without it: nothing is skipped.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod bad_input;
+mod discovery;
+mod harness;
+mod layering;
+mod outage;
+mod process;
+mod readme;
+mod refresh;
+mod secrets;
+mod session;
+mod tenancy;

@@ -1,0 +1,185 @@
+//! Stores that fail: 503 with `Retry-After`, never a 4xx that logs a user out, and nothing lost.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use reqwest::StatusCode;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream as AsyncStream};
+use url::Url;
+
+use crate::harness::{Answer, Installation, PASSWORD, Session, store_url};
+
+/// A proxy in front of a store that can be cut and mended.
+struct Cable {
+    address: SocketAddr,
+    cut: Arc<AtomicBool>,
+}
+
+impl Cable {
+    async fn to(target: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cut = Arc::new(AtomicBool::new(false));
+        let is_cut = Arc::clone(&cut);
+        tokio::spawn(async move {
+            loop {
+                let (mut near, _) = listener.accept().await.unwrap();
+                if is_cut.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let (target, is_cut) = (target.clone(), Arc::clone(&is_cut));
+                tokio::spawn(async move {
+                    let Ok(mut far) = AsyncStream::connect(target).await else {
+                        return;
+                    };
+                    let mut watch = tokio::time::interval(Duration::from_millis(5));
+                    let copy = tokio::io::copy_bidirectional(&mut near, &mut far);
+                    tokio::pin!(copy);
+                    loop {
+                        tokio::select! {
+                            _ = &mut copy => return,
+                            _ = watch.tick() => if is_cut.load(Ordering::SeqCst) { return },
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, cut }
+    }
+
+    async fn set_cut(&self, cut: bool) {
+        self.cut.store(cut, Ordering::SeqCst);
+        // Connections notice within a few ticks.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The same address behind a cable.
+async fn behind_cable(url: &str) -> (Cable, String) {
+    let mut url = Url::parse(url).unwrap();
+    let target = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    assert!(TcpStream::connect(&target).is_ok());
+    let cable = Cable::to(target).await;
+    url.set_ip_host(cable.address.ip()).unwrap();
+    url.set_port(Some(cable.address.port())).unwrap();
+    (cable, url.to_string())
+}
+
+fn assert_unavailable(answer: &Answer) {
+    answer.assert_problem(503, "unavailable");
+    assert!(answer.header("retry-after").parse::<u32>().unwrap() >= 1);
+}
+
+/// Recovery has no promised moment; asking again is what clients do.
+async fn until_ok(mut ask: impl AsyncFnMut() -> Answer) -> Answer {
+    for _ in 0..200 {
+        let answer = ask().await;
+        if answer.status == StatusCode::OK {
+            return answer;
+        }
+        assert_unavailable(&answer);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the store is back, the server is not");
+}
+
+async fn readiness(installation: &Installation) -> u16 {
+    let address = installation.instances[0].management_address;
+    reqwest::get(format!("http://{address}/readyz"))
+        .await
+        .unwrap()
+        .status()
+        .as_u16()
+}
+
+#[tokio::test]
+async fn without_redis_a_refresh_is_503_and_the_same_request_works_later() {
+    let (cable, redis) = behind_cable(&store_url("TOKENHOUSE_TEST_REDIS_URL")).await;
+    let database = store_url("TOKENHOUSE_TEST_POSTGRES_URL");
+    let installation =
+        Installation::with_stores(tempfile::tempdir().unwrap(), &database, Some(&redis)).await;
+    let tenant = installation.tenant().await;
+    let session = Session::of(
+        &tenant
+            .refresh(0, &tenant.session().await.refresh_token)
+            .await,
+    );
+    assert_eq!(readiness(&installation).await, 200);
+
+    cable.set_cut(true).await;
+    assert_unavailable(&tenant.refresh(0, &session.refresh_token).await);
+    assert_eq!(readiness(&installation).await, 503);
+    // Login and current user don't need it.
+    let other = tenant.session().await;
+    assert_eq!(
+        tenant.current_user(0, &other.access_token).await.status,
+        StatusCode::OK
+    );
+
+    cable.set_cut(false).await;
+    until_ok(async || tenant.refresh(0, &session.refresh_token).await).await;
+    assert_eq!(
+        tenant.refresh(1, &other.refresh_token).await.status,
+        StatusCode::OK
+    );
+    assert_eq!(readiness(&installation).await, 200);
+}
+
+#[tokio::test]
+async fn without_the_database_everything_is_503_and_nobody_is_logged_out() {
+    let (cable, database) = behind_cable(&store_url("TOKENHOUSE_TEST_POSTGRES_URL")).await;
+    let installation =
+        Installation::with_stores(tempfile::tempdir().unwrap(), &database, None).await;
+    let tenant = installation.tenant().await;
+    let email = tenant.user().await;
+    let session = tenant.login(&email).await;
+    assert_eq!(
+        tenant.current_user(0, &session.access_token).await.status,
+        StatusCode::OK
+    );
+
+    cable.set_cut(true).await;
+    let login = json!({ "email": email, "password": PASSWORD });
+    assert_unavailable(&tenant.refresh(0, &session.refresh_token).await);
+    assert_unavailable(
+        &tenant
+            .client(0)
+            .post(&tenant.path("/auth/login"), login)
+            .await,
+    );
+    let logout = json!({ "refresh_token": session.refresh_token });
+    assert_unavailable(
+        &tenant
+            .client(0)
+            .post(&tenant.path("/auth/logout"), logout)
+            .await,
+    );
+    let new = json!({ "name": "New", "email": "new@example.com", "password": PASSWORD });
+    assert_unavailable(
+        &tenant
+            .client(0)
+            .post(&tenant.path("/auth/signup"), new.clone())
+            .await,
+    );
+    assert_eq!(readiness(&installation).await, 503);
+
+    cable.set_cut(false).await;
+    until_ok(async || tenant.refresh(0, &session.refresh_token).await).await;
+    until_ok(async || tenant.current_user(0, &session.access_token).await).await;
+    let signup = tenant
+        .client(0)
+        .post(&tenant.path("/auth/signup"), new)
+        .await;
+    assert_eq!(
+        signup.status,
+        StatusCode::CREATED,
+        "nothing was half-written: {signup:?}"
+    );
+}

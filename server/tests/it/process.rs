@@ -1,0 +1,464 @@
+//! The binary as a process: `dev`, `serve`, `migrate` and the small commands.
+
+use std::{
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    process::Child,
+};
+
+use crate::harness::{Client, MASTER_KEY, OPERATOR_TOKEN};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_tokenhouse");
+/// For waiting, never for measuring: a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// The binary without any setting of the environment it runs in.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TOKENHOUSE_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments);
+    command
+}
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    command(arguments)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn terminate(child: &Child) {
+    let id = child.id().expect("it runs");
+    assert!(
+        Command::new("kill")
+            .arg("-TERM")
+            .arg(id.to_string())
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+/// `tokenhouse dev` on free ports, with its data in a folder of its own.
+pub(crate) struct Dev {
+    child: Child,
+    log: tokio::task::JoinHandle<String>,
+    folder: PathBuf,
+    port: u16,
+    _temporary: Option<TempDir>,
+}
+
+impl Dev {
+    pub(crate) async fn start() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("data");
+        Self {
+            _temporary: Some(temporary),
+            ..Self::start_in(&folder, &[]).await
+        }
+    }
+
+    pub(crate) async fn start_in(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let (port, management) = (free_port(), free_port());
+        let mut child = tokio::process::Command::from(command(&["dev"]))
+            .env("TOKENHOUSE_LISTEN", format!("127.0.0.1:{port}"))
+            .env(
+                "TOKENHOUSE_MANAGEMENT_LISTEN",
+                format!("127.0.0.1:{management}"),
+            )
+            .env("TOKENHOUSE_DATA_DIR", folder)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut errors = child.stderr.take().unwrap();
+        let log = tokio::spawn(async move {
+            let mut log = String::new();
+            errors.read_to_string(&mut log).await.unwrap();
+            log
+        });
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if line.contains("Stop with Ctrl-C") {
+                    return true;
+                }
+            }
+            false
+        };
+        if !tokio::time::timeout(PATIENCE, ready).await.unwrap() {
+            panic!("dev ended: {}", log.await.unwrap());
+        }
+        Self {
+            child,
+            log,
+            folder: folder.to_owned(),
+            port,
+            _temporary: None,
+        }
+    }
+
+    pub(crate) fn public_url(&self) -> String {
+        format!("http://localhost:{}", self.port)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(([127, 0, 0, 1], self.port).into())
+    }
+
+    pub(crate) fn file(&self) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(self.folder.join("dev.json")).unwrap())
+            .unwrap()
+    }
+
+    /// Stops it as an operator would; what it logged.
+    pub(crate) async fn stop(mut self) -> String {
+        terminate(&self.child);
+        let status = tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(status.success(), "{status}");
+        self.log.await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn dev_starts_again_on_the_same_data() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path().join("deep/data");
+    let dev = Dev::start_in(&folder, &[]).await;
+    let file = dev.file();
+    assert_eq!(file["public_url"], dev.public_url());
+    assert_eq!(file["tenant"], "demo");
+    assert_eq!(file["issuer"], format!("{}/t/demo", dev.public_url()));
+    let kinds: Vec<_> = file["clients"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|client| client["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["first_party", "confidential", "public"]);
+    for name in ["dev.json", "master.key"] {
+        let mode = std::fs::metadata(folder.join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    let ready = reqwest::get(format!(
+        "{}/readyz",
+        file["management_url"].as_str().unwrap()
+    ))
+    .await
+    .unwrap();
+    assert_eq!(ready.status(), StatusCode::OK);
+    assert_eq!(
+        ready.json::<Value>().await.unwrap(),
+        json!({ "status": "ready", "checks": { "database": "up" } })
+    );
+
+    let login = json!({ "email": file["user"]["email"], "password": file["user"]["password"], "delivery": "body" });
+    let session = dev.client().post("/t/demo/auth/login", login.clone()).await;
+    assert_eq!(session.status, StatusCode::OK, "{session:?}");
+    let operator = file["operator_token"].as_str().unwrap();
+    assert_eq!(
+        dev.client()
+            .bearer(Method::GET, "/admin/v1/tenants/demo", operator)
+            .await
+            .status,
+        StatusCode::OK
+    );
+    dev.stop().await;
+
+    let again = Dev::start_in(&folder, &[]).await;
+    for member in ["operator_token", "user", "clients", "tenant"] {
+        assert_eq!(again.file()[member], file[member], "{member}");
+    }
+    assert_eq!(
+        again
+            .client()
+            .post("/t/demo/auth/login", login)
+            .await
+            .status,
+        StatusCode::OK
+    );
+    let refresh = json!({ "refresh_token": session.body["refresh_token"] });
+    assert_eq!(
+        again
+            .client()
+            .post("/t/demo/auth/refresh", refresh)
+            .await
+            .status,
+        StatusCode::OK,
+        "sessions live on"
+    );
+    again.stop().await;
+}
+
+/// `tokenhouse serve` on SQLite.
+struct Serve {
+    child: Child,
+    port: u16,
+    management: u16,
+    _folder: TempDir,
+}
+
+fn settings(folder: &Path, port: u16, management: u16) -> Vec<(&'static str, String)> {
+    vec![
+        ("TOKENHOUSE_PUBLIC_URL", format!("http://localhost:{port}")),
+        ("TOKENHOUSE_LISTEN", format!("127.0.0.1:{port}")),
+        (
+            "TOKENHOUSE_MANAGEMENT_LISTEN",
+            format!("127.0.0.1:{management}"),
+        ),
+        (
+            "TOKENHOUSE_DATABASE_URL",
+            format!("sqlite://{}/t.db", folder.display()),
+        ),
+        ("TOKENHOUSE_MASTER_KEY", MASTER_KEY.to_owned()),
+        ("TOKENHOUSE_OPERATOR_TOKEN", OPERATOR_TOKEN.to_owned()),
+    ]
+}
+
+impl Serve {
+    async fn start() -> Self {
+        let (folder, port, management) = (tempfile::tempdir().unwrap(), free_port(), free_port());
+        let environment = settings(folder.path(), port, management);
+        assert!(
+            command(&["migrate", "up"])
+                .envs(environment.clone())
+                .output()
+                .unwrap()
+                .status
+                .success()
+        );
+        let child = tokio::process::Command::from(command(&["serve"]))
+            .envs(environment)
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let probe = format!("http://127.0.0.1:{management}/readyz");
+        let started = Instant::now();
+        while !run(&["healthcheck", &probe], &[]).status.success() {
+            assert!(started.elapsed() < PATIENCE, "serve did not become ready");
+        }
+        Self {
+            child,
+            port,
+            management,
+            _folder: folder,
+        }
+    }
+
+    async fn stop(mut self) -> ExitStatus {
+        terminate(&self.child);
+        tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .unwrap()
+            .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_stop_finishes_requests_in_flight_and_then_stops() {
+    let serve = Serve::start().await;
+    let client = Client::new(([127, 0, 0, 1], serve.port).into());
+    let tenant = client
+        .operator(
+            Method::POST,
+            "/admin/v1/tenants",
+            Some(json!({ "slug": "acme" })),
+        )
+        .await;
+    assert_eq!(tenant.status, StatusCode::CREATED, "{tenant:?}");
+
+    // A request whose body is on its way when the stop comes.
+    let body = json!({ "name": "Ada", "email": "ada@example.com", "password": "correct horse" })
+        .to_string();
+    let mut connection = tokio::net::TcpStream::connect(("127.0.0.1", serve.port))
+        .await
+        .unwrap();
+    let head = format!(
+        "POST /t/acme/auth/signup HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let (first, rest) = body.split_at(10);
+    connection
+        .write_all(format!("{head}{first}").as_bytes())
+        .await
+        .unwrap();
+    // The server has the request once it answers another one that came later.
+    assert_eq!(client.get("/openapi.json").await.status, StatusCode::OK);
+    let (port, management) = (serve.port, serve.management);
+    let stopped = tokio::spawn(serve.stop());
+    let probe = format!("http://127.0.0.1:{management}/readyz");
+    while run(&["healthcheck", &probe], &[]).status.success() {}
+    while TcpStream::connect(("127.0.0.1", port)).is_ok() {}
+    connection.write_all(rest.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert!(stopped.await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_connection_that_sends_nothing_does_not_hold_up_a_stop() {
+    let serve = Serve::start().await;
+    let mut idle = tokio::net::TcpStream::connect(("127.0.0.1", serve.port))
+        .await
+        .unwrap();
+    idle.write_all(b"GET / HT").await.unwrap();
+    let started = Instant::now();
+    assert!(serve.stop().await.success());
+    assert!(
+        started.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn serve_names_every_bad_setting_in_a_line_of_its_own() {
+    let output = run(
+        &["serve"],
+        &[
+            ("TOKENHOUSE_OPERATOR_TOKEN", "secret"),
+            ("TOKENHOUSE_PUBLIC_URL", "http://id.example"),
+        ],
+    );
+    assert!(!output.status.success());
+    let errors = text(&output.stderr);
+    for name in ["PUBLIC_URL", "DATABASE_URL", "MASTER_KEY", "OPERATOR_TOKEN"] {
+        assert_eq!(
+            errors
+                .lines()
+                .filter(|line| line.contains(&format!("TOKENHOUSE_{name} ")))
+                .count(),
+            1,
+            "{errors}"
+        );
+    }
+    assert!(
+        !errors.contains("secret\n") && output.stdout.is_empty(),
+        "{errors}"
+    );
+}
+
+#[test]
+fn serve_refuses_a_schema_it_does_not_know_and_migrations_go_both_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = settings(folder.path(), free_port(), free_port());
+    let run = |arguments: &[&str]| {
+        command(arguments)
+            .envs(environment.clone())
+            .output()
+            .unwrap()
+    };
+    let refused = run(&["serve"]);
+    assert!(!refused.status.success());
+    assert!(
+        text(&refused.stderr).contains("tokenhouse migrate up"),
+        "{}",
+        text(&refused.stderr)
+    );
+
+    assert!(
+        text(&run(&["migrate", "status"]).stdout)
+            .lines()
+            .all(|line| line.starts_with("pending "))
+    );
+    assert!(text(&run(&["migrate", "up"]).stdout).contains("applied m2026"));
+    assert_eq!(
+        text(&run(&["migrate", "up"]).stdout),
+        "The schema is up to date.\n"
+    );
+    let status = text(&run(&["migrate", "status"]).stdout);
+    assert!(
+        status.lines().all(|line| line.starts_with("applied ")),
+        "{status}"
+    );
+    let steps = status.lines().count().to_string();
+    assert!(
+        run(&["migrate", "down", "--steps", &steps])
+            .status
+            .success()
+    );
+    assert!(
+        text(&run(&["migrate", "status"]).stdout)
+            .lines()
+            .all(|line| line.starts_with("pending "))
+    );
+    assert!(run(&["migrate", "up"]).status.success());
+}
+
+#[test]
+fn small_commands_do_what_they_say() {
+    let (first, second) = (
+        text(&run(&["keygen"], &[]).stdout),
+        text(&run(&["keygen"], &[]).stdout),
+    );
+    assert_ne!(first, second);
+    let (id, key) = first.trim_end().split_once(':').unwrap();
+    assert!(id.starts_with("mk-") && key.len() == 43, "{first}");
+
+    let json = text(&run(&["openapi"], &[]).stdout);
+    let checked_in = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi/openapi.json"),
+    )
+    .unwrap();
+    assert_eq!(json, checked_in);
+    assert!(text(&run(&["openapi", "--format", "yaml"], &[]).stdout).contains("openapi: 3.0.0"));
+
+    let dead = format!("http://127.0.0.1:{}/readyz", free_port());
+    let output = run(&["healthcheck", &dead], &[]);
+    assert!(!output.status.success() && text(&output.stderr).contains("does not answer"));
+
+    for arguments in [
+        vec!["--help"],
+        vec!["dev", "--help"],
+        vec!["serve", "--help"],
+        vec!["migrate", "--help"],
+        vec!["openapi", "--help"],
+        vec!["keygen", "--help"],
+        vec!["healthcheck", "--help"],
+    ] {
+        let output = run(&arguments, &[]);
+        assert!(
+            output.status.success() && text(&output.stdout).contains("Example"),
+            "{arguments:?}"
+        );
+    }
+    assert!(!run(&["nonsense"], &[]).status.success());
+}

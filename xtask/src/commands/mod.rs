@@ -1,0 +1,5 @@
+//! One file a command.
+
+pub(crate) mod bench;
+pub(crate) mod services;
+pub(crate) mod test;

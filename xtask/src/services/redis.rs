@@ -1,0 +1,108 @@
+//! A Redis that keeps nothing on disk.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+
+use super::{Launch, Settings, on_free_port};
+use crate::interrupt::Interrupt;
+use crate::process::{Server, tail};
+use crate::progress::Progress;
+use crate::tools::{Tools, version};
+
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+pub(super) struct Redis {
+    server: Server,
+    port: u16,
+}
+
+impl Redis {
+    pub(super) fn start(
+        tools: &Tools,
+        settings: Settings,
+        folder: &Path,
+        progress: &Progress,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        let started = Instant::now();
+        let program = tools.path("redis-server")?;
+        let redis = on_free_port(|port| {
+            let mut command = Launch::new(program.clone())
+                .on_core(tools, settings.core)?
+                .tied_to_us(tools, "TERM", None)?
+                .command();
+            command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+            command
+                .arg("--port")
+                .arg(port.to_string())
+                .arg("--dir")
+                .arg(folder);
+            let log = folder.join("redis.log");
+            let mut server = Server::spawn("redis-server", &mut command, Signal::TERM, log)?;
+            let ready = interrupt.poll(START_LIMIT, || {
+                server.check()?;
+                Ok(answers_ping(port).then_some(()))
+            })?;
+            let late = || format!("redis-server does not answer:\n{}", tail(server.log()));
+            ready.with_context(late)?;
+            Ok(Self { server, port })
+        })?;
+        progress.note(format!(
+            "Redis {} on 127.0.0.1:{} after {} ms",
+            version(&program)?,
+            redis.port,
+            started.elapsed().as_millis()
+        ));
+        Ok(redis)
+    }
+
+    pub(super) fn url(&self) -> String {
+        url(self.port)
+    }
+
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.server.check()
+    }
+}
+
+fn url(port: u16) -> String {
+    format!("redis://127.0.0.1:{port}/0")
+}
+
+fn answers_ping(port: u16) -> bool {
+    let ping = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"PING\r\n")?;
+        let mut answer = [0; 7];
+        stream.read_exact(&mut answer)?;
+        Ok(&answer == b"+PONG\r\n")
+    };
+    ping().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_names_the_loopback_and_the_first_database() {
+        assert_eq!(url(6390), "redis://127.0.0.1:6390/0");
+    }
+
+    #[test]
+    fn silence_is_not_an_answer() {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener
+            .local_addr()
+            .expect("a bound socket has an address")
+            .port();
+        drop(listener);
+        assert!(!answers_ping(port));
+    }
+}

@@ -1,0 +1,46 @@
+//! Where this workspace and its build folder are.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+pub(crate) struct Workspace {
+    pub(crate) root: PathBuf,
+    pub(crate) target: PathBuf,
+}
+
+impl Workspace {
+    /// Asks cargo, because the build folder may have been moved by the environment or a config.
+    pub(crate) fn locate() -> Result<Self> {
+        let output = Command::new(cargo())
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .context("could not run cargo metadata")?;
+        ensure!(
+            output.status.success(),
+            "cargo metadata failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        let metadata: serde_json::Value =
+            serde_json::from_slice(&output.stdout).context("cargo metadata is not JSON")?;
+        let path = |member: &str| -> Result<PathBuf> {
+            let value = metadata[member].as_str();
+            Ok(value
+                .with_context(|| format!("cargo metadata has no {member}"))?
+                .into())
+        };
+        Ok(Self {
+            root: path("workspace_root")?,
+            target: path("target_directory")?,
+        })
+    }
+}
+
+/// The cargo that runs us, so that a chosen toolchain stays chosen.
+pub(crate) fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
