@@ -17,7 +17,7 @@ impl Workspace {
     pub(crate) fn locate() -> Result<Self> {
         let output = Command::new(cargo())
             .args(["metadata", "--no-deps", "--format-version", "1"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .current_dir(manifest_folder())
             .output()
             .context("could not run cargo metadata")?;
         ensure!(
@@ -38,6 +38,12 @@ impl Workspace {
             target: path("target_directory")?,
         })
     }
+}
+
+/// This package's folder, as `cargo run` reports it. What the compiler saw would be wrong where
+/// several checkouts share one build folder.
+fn manifest_folder() -> PathBuf {
+    env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| ".".into(), PathBuf::from)
 }
 
 /// The cargo that runs us, so that a chosen toolchain stays chosen.

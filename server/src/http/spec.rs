@@ -41,7 +41,43 @@ pub fn document() -> Value {
         *description = format!("{summary}. {description}");
     }
     document["servers"] = json!([{ "url": "/", "description": "This server" }]);
+    tidy(&mut document);
+    for (schema, member) in WRITE_ONLY {
+        document["components"]["schemas"][schema]["properties"][member]["writeOnly"] =
+            Value::Bool(true);
+    }
     document
+}
+
+/// Members that are sent and never answered. (The derive's own attribute would also leave them out
+/// of the examples.)
+const WRITE_ONLY: &[(&str, &str)] = &[
+    ("SignupBody", "password"),
+    ("LoginBody", "password"),
+    ("RefreshTokenBody", "refresh_token"),
+];
+
+/// A described reference comes out as `allOf: [{$ref}, {description}]` with the description once
+/// more beside it; generators make a class of that. `allOf: [{$ref}]` with the description is the
+/// form of OpenAPI 3.0 they know.
+fn tidy(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Object(members) => {
+            let described = members.contains_key("description");
+            if let Some(Value::Array(parts)) = members.get_mut("allOf") {
+                let redundant = |part: &Value| {
+                    described
+                        && part
+                            .as_object()
+                            .is_some_and(|part| part.keys().all(|key| key == "description"))
+                };
+                parts.retain(|part| !redundant(part));
+            }
+            members.values_mut().for_each(tidy);
+        }
+        _ => {}
+    }
 }
 
 /// Pretty JSON with a trailing newline.

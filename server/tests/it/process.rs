@@ -282,12 +282,16 @@ impl Serve {
         }
     }
 
-    async fn stop(mut self) -> ExitStatus {
-        terminate(&self.child);
+    async fn wait(mut self) -> ExitStatus {
         tokio::time::timeout(PATIENCE, self.child.wait())
             .await
             .unwrap()
             .unwrap()
+    }
+
+    async fn stop(self) -> ExitStatus {
+        terminate(&self.child);
+        self.wait().await
     }
 }
 
@@ -322,7 +326,7 @@ async fn a_stop_finishes_requests_in_flight_and_then_stops() {
     // The server has the request once it answers another one that came later.
     assert_eq!(client.get("/openapi.json").await.status, StatusCode::OK);
     let (port, management) = (serve.port, serve.management);
-    let stopped = tokio::spawn(serve.stop());
+    terminate(&serve.child);
     let probe = format!("http://127.0.0.1:{management}/readyz");
     while run(&["healthcheck", &probe], &[]).status.success() {}
     while TcpStream::connect(("127.0.0.1", port)).is_ok() {}
@@ -330,7 +334,7 @@ async fn a_stop_finishes_requests_in_flight_and_then_stops() {
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    assert!(stopped.await.unwrap().success());
+    assert!(serve.wait().await.success());
 }
 
 #[tokio::test]

@@ -123,6 +123,15 @@ impl AdminApi {
             .unwrap_or(DEFAULT_LIMIT)
             .clamp(1, MAX_LIMIT);
         let after = cursor.0.as_deref().map(read_cursor).transpose()?;
+        // A NUL can't even be asked for in Postgres; no name has any of the others.
+        if q.0
+            .as_ref()
+            .is_some_and(|q| q.chars().any(char::is_control))
+        {
+            return Err(Problem::new(Kind::InvalidParameter)
+                .detail("`q` has control characters.")
+                .into());
+        }
         let page = tenants::page(&app, operator.0, after.as_ref(), limit, q.0.as_deref()).await?;
         Ok(Answer::new(TenantPage {
             items: page
@@ -331,8 +340,18 @@ impl Example for TenantView {
 
 /// A page of tenants.
 #[derive(Debug, Object)]
+#[oai(example)]
 pub struct TenantPage {
     items: Vec<TenantView>,
     /// Give it as `cursor` for the next page; null on the last one.
     next_cursor: Nullable<String>,
+}
+
+impl Example for TenantPage {
+    fn example() -> Self {
+        Self {
+            items: vec![TenantView::example()],
+            next_cursor: Nullable(Some("YWNtZQ".to_owned())),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use poem::{http::header, web::Data};
-use poem_openapi::{Object, OpenApi};
+use poem_openapi::{Object, OpenApi, types::Example};
 
 use super::Tag;
 use crate::{
@@ -91,35 +91,64 @@ impl DiscoveryApi {
 }
 
 fn metadata(tenant: &TenantScope) -> Answer<200, ServerMetadata> {
-    let issuer = tenant.issuer().as_str();
-    let view = ServerMetadata {
-        issuer: issuer.to_owned(),
-        jwks_uri: format!("{issuer}/oauth2/jwks"),
-        scopes_supported: ["openid", "profile", "email"].map(str::to_owned).to_vec(),
-        subject_types_supported: vec!["public".to_owned()],
-        claims_supported: [
-            "iss",
-            "sub",
-            "aud",
-            "exp",
-            "iat",
-            "auth_time",
-            "acr",
-            "amr",
-            "sid",
-            "name",
-            "email",
-            "email_verified",
-            "picture",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-    };
-    Answer::new(view).header(header::CACHE_CONTROL, CACHE_CONTROL)
+    Answer::new(ServerMetadata::of(tenant.issuer().as_str()))
+        .header(header::CACHE_CONTROL, CACHE_CONTROL)
+}
+
+impl ServerMetadata {
+    fn of(issuer: &str) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            jwks_uri: format!("{issuer}/oauth2/jwks"),
+            scopes_supported: ["openid", "profile", "email"].map(str::to_owned).to_vec(),
+            subject_types_supported: vec!["public".to_owned()],
+            claims_supported: [
+                "iss",
+                "sub",
+                "aud",
+                "exp",
+                "iat",
+                "auth_time",
+                "acr",
+                "amr",
+                "sid",
+                "name",
+                "email",
+                "email_verified",
+                "picture",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        }
+    }
+}
+
+impl Example for ServerMetadata {
+    fn example() -> Self {
+        Self::of("https://id.example.com/t/acme")
+    }
+}
+
+impl Example for JwkSet {
+    fn example() -> Self {
+        let text = str::to_owned;
+        Self {
+            keys: vec![Jwk {
+                kty: text("EC"),
+                use_: text("sig"),
+                alg: text("ES256"),
+                kid: text("-JTecBx2yauh5Smly35NSsxAKE4QbWvTHbO8kaZj7XE"),
+                crv: text("P-256"),
+                x: text("eV703-gpbeJ3dJqBvxzrSLkOie6X7GndUf_0eTQ-o2c"),
+                y: text("LmO3YOXPK30VIXeaNTvMdqT4LwFFl2n7BMk1lOSVctw"),
+            }],
+        }
+    }
 }
 
 /// What the tenant can do (RFC 8414 §2), as far as it exists.
 #[derive(Debug, Object)]
+#[oai(example)]
 pub struct ServerMetadata {
     /// The `iss` of the tenant's tokens, byte for byte.
     issuer: String,
@@ -135,6 +164,7 @@ pub struct ServerMetadata {
 
 /// A set of public keys (RFC 7517 §5).
 #[derive(Debug, Object)]
+#[oai(example)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
 }

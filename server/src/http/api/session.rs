@@ -266,7 +266,7 @@ pub struct SignupBody {
     #[oai(validator(max_length = 254))]
     email: String,
     /// At least 8 and at most 1024 bytes of UTF-8, taken exactly as sent.
-    #[oai(write_only, validator(min_length = 1, max_length = 1024))]
+    #[oai(validator(min_length = 1, max_length = 1024))]
     password: String,
     /// An http or https address of a picture.
     #[oai(validator(max_length = 2048))]
@@ -332,7 +332,7 @@ pub struct LoginBody {
     #[oai(validator(max_length = 1024))]
     email: String,
     /// The user's password.
-    #[oai(write_only, validator(max_length = 1024))]
+    #[oai(validator(max_length = 1024))]
     password: String,
     /// How the tokens are to be delivered; `cookie` when absent.
     delivery: Option<Delivery>,
@@ -377,7 +377,7 @@ impl From<LoginBody> for Login {
 #[oai(example, skip_serializing_if_is_none)]
 pub struct RefreshTokenBody {
     /// The newest refresh token of the session.
-    #[oai(write_only, validator(max_length = 1024))]
+    #[oai(validator(max_length = 1024))]
     refresh_token: Option<Nullable<String>>,
 }
 
@@ -475,6 +475,7 @@ pub enum SignedInView {
 
 /// A session whose tokens are in HttpOnly cookies.
 #[derive(Debug, Object)]
+#[oai(example)]
 pub struct CookieSession {
     /// Who signed in.
     user: UserInfo,
@@ -491,6 +492,7 @@ pub enum TokenType {
 
 /// A session whose tokens are in the body.
 #[derive(Object)]
+#[oai(example)]
 pub struct TokenSession {
     /// Who signed in.
     user: UserInfo,
@@ -506,5 +508,26 @@ pub struct TokenSession {
 impl std::fmt::Debug for TokenSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("TokenSession([redacted])")
+    }
+}
+
+impl Example for CookieSession {
+    fn example() -> Self {
+        Self {
+            user: UserInfo::example(),
+            expires_in: 900,
+        }
+    }
+}
+
+impl Example for TokenSession {
+    fn example() -> Self {
+        Self {
+            user: UserInfo::example(),
+            expires_in: 900,
+            access_token: "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIs…".to_owned(),
+            token_type: TokenType::Bearer,
+            refresh_token: "thr_AQEBmrKd…".to_owned(),
+        }
     }
 }

@@ -10,7 +10,10 @@ use poem::{
     Response,
     http::{HeaderValue, StatusCode, header},
 };
-use poem_openapi::{Object, types::ToJSON};
+use poem_openapi::{
+    Object,
+    types::{Example, ToJSON},
+};
 
 use crate::{
     application::error::{Error, NotSignedIn, StoreError},
@@ -347,7 +350,7 @@ fn log_chain(error: &Error) {
 
 /// A problem document (RFC 9457).
 #[derive(Debug, Object)]
-#[oai(rename = "Problem", skip_serializing_if_is_none)]
+#[oai(rename = "Problem", example, skip_serializing_if_is_none)]
 pub struct ProblemView {
     /// Which kind of problem: an address with a page that explains it.
     #[oai(rename = "type", validator(max_length = 2048))]
@@ -363,6 +366,25 @@ pub struct ProblemView {
     instance: String,
     /// What is wrong with which member, when a body was not valid.
     errors: Option<Vec<ViolationView>>,
+}
+
+impl Example for ProblemView {
+    fn example() -> Self {
+        Self {
+            type_: format!(
+                "https://id.example.com/problems/{}",
+                Kind::InvalidBody.slug()
+            ),
+            title: Kind::InvalidBody.title().to_owned(),
+            status: i32::from(Kind::InvalidBody.row().0),
+            detail: Kind::InvalidBody.remedy().to_owned(),
+            instance: "urn:uuid:0dcbc1b3-0e42-48e6-8db1-f523acf64bed".to_owned(),
+            errors: Some(vec![ViolationView {
+                pointer: "/email".to_owned(),
+                detail: "is missing".to_owned(),
+            }]),
+        }
+    }
 }
 
 /// One broken rule of a request body.
