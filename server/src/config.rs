@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     domain::secret::{Operator, TokenDigest},
-    infrastructure::crypto::master_keys::MasterKeys,
+    infrastructure::crypto::MasterKeys,
 };
 
 const PREFIX: &str = "TOKENHOUSE_";

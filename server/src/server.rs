@@ -7,21 +7,18 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     app::App,
-    application::ports::{Clock, Dependency, Rotations, Store, Tenants},
+    application::ports::{Aead, Clock, Dependency, Entropy, Rotations, Store},
     config::Settings,
     http::{self, health::Readiness},
     infrastructure::{
         crypto::{
-            aead::Aes256Gcm, key_maker::SealedKeyMaker, keyring::CachedKeyring,
-            password_pool::PasswordPool,
+            self, Aes256Gcm, CachedKeyring, PasswordPool, PasswordPoolOptions, SealedKeyMaker,
         },
         database::{
             self, Database, DatabaseFloors, DatabaseRotations, DatabaseStore, DatabaseTenants,
         },
         entropy::SystemEntropy,
-        redis::{
-            connection::RedisConnection, floor_writer::FloorWriter, rotations::RedisRotations,
-        },
+        redis::{self, FloorWriter, RedisConnection, RedisRotations},
         views::{CachedTenants, CachedViews},
     },
 };
@@ -40,7 +37,7 @@ pub struct Server {
     stop_management: watch::Sender<bool>,
     public: JoinHandle<()>,
     management: JoinHandle<()>,
-    floors: Option<FloorWriter>,
+    floors: Option<Arc<FloorWriter>>,
 }
 
 impl std::fmt::Debug for Server {
@@ -100,8 +97,14 @@ impl Server {
         // The receivers live as long as their tasks: a closed channel means they have ended.
         self.stop_public.send_replace(true);
         log_panic("public listener", self.public.await);
-        if let Some(floors) = &self.floors {
-            floors.flush().await;
+        if let Some(floors) = &self.floors
+            && let Err(error) = floors.flush().await
+        {
+            // After a loss of Redis, tokens rotated since could be used once more and be caught.
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the last floors are not written"
+            );
         }
         self.stop_management.send_replace(true);
         log_panic("management listener", self.management.await);
@@ -119,47 +122,75 @@ async fn assemble(
     settings: Settings,
     database: Database,
     clock: Arc<dyn Clock>,
-) -> anyhow::Result<(Arc<App>, Option<FloorWriter>)> {
-    let entropy = Arc::new(SystemEntropy);
-    let master_keys = Arc::new(settings.master_keys);
+) -> anyhow::Result<(Arc<App>, Option<Arc<FloorWriter>>)> {
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let aead: Arc<dyn Aead> = Arc::new(Aes256Gcm);
+    let master = Arc::new(settings.master_keys);
     let store: Arc<dyn Store> = Arc::new(DatabaseStore::new(database.clone()));
-    let tenants: Arc<dyn Tenants> = Arc::new(CachedTenants::new(Arc::new(DatabaseTenants::new(
-        database.clone(),
-    ))));
+    let tenants = CachedTenants::new(Arc::new(DatabaseTenants::new(database.clone())));
     let mut dependencies: Vec<Arc<dyn Dependency>> = vec![Arc::new(database.clone())];
     let (rotations, floors): (Arc<dyn Rotations>, _) = match &settings.redis_url {
         None => (Arc::new(DatabaseRotations::new(database)), None),
         Some(url) => {
-            let redis = RedisConnection::connect(url)
-                .await
-                .context("TOKENHOUSE_REDIS_URL")?;
-            let floors = FloorWriter::start(Arc::new(DatabaseFloors::new(database)));
+            let redis = connect_redis(url).await?;
             dependencies.push(Arc::new(redis.clone()));
+            let floors = FloorWriter::start(
+                Arc::new(DatabaseFloors::new(database)),
+                redis::DEFAULT_CAPACITY,
+            );
+            let floors = Arc::new(floors);
             (
-                Arc::new(RedisRotations::new(redis, floors.clone())),
+                Arc::new(RedisRotations::load(redis, Arc::clone(&floors)).await?),
                 Some(floors),
             )
         }
     };
+    let keyring = CachedKeyring::new(
+        Arc::clone(&store),
+        Arc::clone(&master),
+        Arc::clone(&aead),
+        crypto::DEFAULT_CAPACITY,
+    );
     let app = App {
         public_url: settings.public_url,
         operator_tokens: settings.operator_tokens,
         clock,
-        aead: Arc::new(Aes256Gcm),
         key_maker: Arc::new(SealedKeyMaker::new(
-            Arc::clone(&master_keys),
-            entropy.clone(),
+            master,
+            Arc::clone(&aead),
+            Arc::clone(&entropy),
         )),
-        keyring: Arc::new(CachedKeyring::new(Arc::clone(&store), master_keys)),
-        tenants,
+        aead,
+        keyring: Arc::new(keyring),
+        tenants: Arc::new(tenants),
         views: Arc::new(CachedViews::new(Arc::clone(&store))),
         store,
         rotations,
-        passwords: Arc::new(PasswordPool::start(Default::default(), entropy.clone())?),
+        passwords: Arc::new(PasswordPool::start(
+            PasswordPoolOptions::default(),
+            Arc::clone(&entropy),
+        )?),
         entropy,
         dependencies,
     };
     Ok((Arc::new(app), floors))
+}
+
+/// Connects, and says what this Redis is like: how much of the hot state a restart would lose.
+async fn connect_redis(url: &str) -> anyhow::Result<RedisConnection> {
+    let redis = RedisConnection::connect(url)
+        .await
+        .context("TOKENHOUSE_REDIS_URL")?;
+    let findings = redis.inspect().await.context("TOKENHOUSE_REDIS_URL")?;
+    tracing::info!(
+        version = findings.version,
+        eviction_policy = findings.eviction_policy,
+        append_only = findings.append_only,
+        snapshots = findings.snapshots,
+        replicas = findings.replicas,
+        "hot state is in Redis"
+    );
+    Ok(redis)
 }
 
 /// Waits for SIGTERM or Ctrl-C.

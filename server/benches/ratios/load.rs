@@ -93,7 +93,8 @@ pub(crate) async fn run<T: Traffic + 'static>(
     let (server_after, own_after) = (server.cpu_microseconds()?, own_cpu_microseconds()?);
     for task in tasks {
         let ended = timeout(LATE, task).await.context("an answer is missing")?;
-        ended.context("a connection panicked")??;
+        let result = ended.context("a connection panicked")?;
+        result.with_context(|| format!("the server logged: {}", server.log()))?;
     }
 
     let counts = Rc::into_inner(counts)

@@ -11,6 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 /// Linux counts CPU time in hundredths of a second, whatever its timer does.
 const MICROSECONDS_PER_TICK: u64 = 10_000;
 
+/// Lines of a server's log worth showing when it failed.
+const LOG_TAIL: usize = 5;
+
 /// Binds this process to a core.
 pub(crate) fn pin_to(core: &str) -> Result<()> {
     let me = std::process::id().to_string();
@@ -68,6 +71,7 @@ impl Server {
         }
     }
 
+    /// The end of what the server has printed.
     pub(crate) fn log(&self) -> String {
         read(&self.log)
     }
@@ -117,5 +121,7 @@ fn cpu_microseconds(pid: u32) -> Result<u64> {
 }
 
 fn read(log: &Path) -> String {
-    fs::read_to_string(log).unwrap_or_else(|error| format!("(no log: {error})"))
+    let text = fs::read_to_string(log).unwrap_or_else(|error| format!("(no log: {error})"));
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG_TAIL)..].join("\n")
 }

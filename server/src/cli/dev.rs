@@ -35,7 +35,7 @@ use crate::{
         secret::{OpaqueToken, Operator},
         tenant::Tenant,
     },
-    infrastructure::{clock::SystemClock, crypto::master_keys, database, entropy::SystemEntropy},
+    infrastructure::{clock::SystemClock, crypto, database, entropy::SystemEntropy},
     server::{self, Server},
 };
 
@@ -165,7 +165,7 @@ impl Folder {
         if raw.get("TOKENHOUSE_MASTER_KEY").is_none() && !master_key.exists() {
             self.write_private(
                 "master.key",
-                &format!("{}\n", master_keys::generate_line(&SystemEntropy).as_str()),
+                &format!("{}\n", crypto::generate_line(&SystemEntropy).as_str()),
             )?;
         }
         if raw.get("TOKENHOUSE_MASTER_KEY").is_none() {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::infrastructure::{crypto::master_keys, entropy::SystemEntropy};
+use crate::infrastructure::{crypto, entropy::SystemEntropy};
 
 /// Print a fresh master-key line
 #[derive(Debug, Args)]
@@ -18,6 +18,6 @@ pub(super) struct Keygen {}
 impl Keygen {
     #[expect(clippy::unused_self, reason = "every command runs alike")]
     pub(super) fn run(&self) -> anyhow::Result<()> {
-        super::say(master_keys::generate_line(&SystemEntropy).as_str())
+        super::say(crypto::generate_line(&SystemEntropy).as_str())
     }
 }

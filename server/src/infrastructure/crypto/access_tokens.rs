@@ -1,17 +1,27 @@
-//! Access tokens (RFC 9068) signed with ES256.
+//! Access tokens as JWTs (RFC 9068), signed with ES256 (RFC 7518 §3.4).
 //!
-//! Signing is by hand from cached parts, because the library would parse the private key anew for
-//! every token. Verification is the library's, with the algorithm taken from the key.
+//! Tokens are put together by hand around a key that was parsed once: reading a key anew costs
+//! more than signing with it. They are verified by the `jsonwebtoken` crate, and what verified is
+//! remembered for a moment, so a client that sends the same Bearer token again costs a hash.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, crypto::aws_lc};
 use moka::sync::Cache;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -22,107 +32,142 @@ use crate::{
     },
 };
 
-/// A longer text is no token of ours, and reading it would be work for nothing.
+/// Longer texts are refused unread.
 const MAX_LENGTH: usize = 8 * 1024;
-/// Verified tokens kept per tenant.
-const MAX_VERIFIED: u64 = 20_000;
-/// How long. Only the signature's verdict is kept: times and sessions are looked at each time.
-const VERIFIED_TTL: Duration = Duration::from_secs(30);
+const REMEMBERED: u64 = 20_000;
+const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 
-/// Signs with one key, verifies with all of the tenant's.
-pub struct Es256AccessTokens {
-    pair: EcdsaKeyPair,
-    /// `base64url(header).`
-    head: String,
-    verifiers: Vec<(KeyId, DecodingKey, Validation)>,
-    verified: Cache<[u8; 32], AccessClaims>,
+/// Tokens that verified a moment ago, of all tenants. An entry belongs to one opened set of keys:
+/// keys that were loaded anew start without any.
+#[derive(Clone)]
+pub struct VerifiedTokens {
+    cache: Cache<(u64, [u8; 32]), Arc<AccessClaims>>,
+    next_owner: Arc<AtomicU64>,
 }
 
-impl std::fmt::Debug for Es256AccessTokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Es256AccessTokens")
-            .field("head", &self.head)
-            .finish_non_exhaustive()
+impl Default for VerifiedTokens {
+    fn default() -> Self {
+        Self::new(REMEMBERED)
     }
 }
 
-impl Es256AccessTokens {
-    /// `pkcs8` is the private half of `active`.
-    pub fn new(pkcs8: &[u8], active: &PublicKey, all: &[PublicKey]) -> Result<Self, CryptoError> {
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8)
-            .map_err(|_| CryptoError::Failed("reading a signing key"))?;
-        let (kid, algorithm) = (active.id.as_str(), active.algorithm.name());
-        let header =
-            format!(r#"{{"typ":"{ACCESS_TOKEN_TYPE}","alg":"{algorithm}","kid":"{kid}"}}"#);
-        let verifiers = all.iter().map(verifier).collect::<Result<_, _>>()?;
-        Ok(Self {
-            pair,
-            head: format!("{}.", URL_SAFE_NO_PAD.encode(header)),
-            verifiers,
-            verified: Cache::builder()
-                .max_capacity(MAX_VERIFIED)
-                .time_to_live(VERIFIED_TTL)
+impl fmt::Debug for VerifiedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedTokens").finish_non_exhaustive()
+    }
+}
+
+impl VerifiedTokens {
+    /// Remembers up to `capacity` tokens, each for half a minute.
+    pub fn new(capacity: u64) -> Self {
+        Self {
+            cache: Cache::builder()
+                .max_capacity(capacity)
+                .time_to_live(REMEMBERED_FOR)
                 .build(),
-        })
-    }
-
-    fn verify_signature(&self, token: &str) -> Option<AccessClaims> {
-        let header = jsonwebtoken::decode_header(token).ok()?;
-        // Other JWTs of ours must not pass for access tokens (RFC 9068 §4, RFC 8725 §3.11).
-        let kind = header.typ.as_deref()?;
-        let kind = kind.strip_prefix("application/").unwrap_or(kind);
-        if !kind.eq_ignore_ascii_case(ACCESS_TOKEN_TYPE) || has_critical_members(token) {
-            return None;
+            next_owner: Arc::default(),
         }
-        let kid = header.kid.as_deref()?;
-        let (_, key, validation) = self
-            .verifiers
-            .iter()
-            .find(|(id, _, _)| id.as_str() == kid)?;
-        jsonwebtoken::decode(token, key, validation)
-            .ok()
-            .map(|decoded| decoded.claims)
     }
 }
 
-fn verifier(key: &PublicKey) -> Result<(KeyId, DecodingKey, Validation), CryptoError> {
-    let algorithm = match key.algorithm {
-        SigningAlgorithm::Es256 => Algorithm::ES256,
-    };
-    let decoding_key = DecodingKey::from_ec_components(&key.x, &key.y)
-        .map_err(|_| CryptoError::Failed("reading a public key"))?;
-    // The library reads the system's clock: times, issuer and audience are `AccessClaims::check`'s.
-    let mut validation = Validation::new(algorithm);
+/// One tenant's access tokens.
+pub struct Es256AccessTokens {
+    key: EcdsaKeyPair,
+    /// The first part of every token, with the dot behind it.
+    header: String,
+    verifiers: HashMap<String, DecodingKey>,
+    verified: VerifiedTokens,
+    owner: u64,
+}
+
+impl fmt::Debug for Es256AccessTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Es256AccessTokens").finish_non_exhaustive()
+    }
+}
+
+/// Members in the order in which readers expect them.
+#[derive(Serialize)]
+struct SignedHeader<'a> {
+    typ: &'static str,
+    alg: &'static str,
+    kid: &'a str,
+}
+
+static VALIDATION: LazyLock<Validation> = LazyLock::new(|| {
+    let mut validation = Validation::new(Algorithm::ES256);
+    // It reads the system clock and knows no injected one. Times, issuer and audience are
+    // `AccessClaims::check`'s; the claims are required by their type.
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
-    Ok((key.id.clone(), decoding_key, validation))
-}
+    validation
+});
 
-/// We understand no extension, so one that must be understood is a refusal (RFC 7515 §4.1.11).
-fn has_critical_members(token: &str) -> bool {
-    let header = token.split('.').next().unwrap_or_default();
-    let header = URL_SAFE_NO_PAD
-        .decode(header)
-        .ok()
-        .and_then(|json| serde_json::from_slice(&json).ok());
-    header.is_none_or(|header: serde_json::Value| header.get("crit").is_some())
+impl Es256AccessTokens {
+    /// Signs with `private_key` (PKCS#8) as `id`, verifies with each of `public`.
+    pub fn new(
+        id: &KeyId,
+        private_key: &[u8],
+        public: &[PublicKey],
+        verified: VerifiedTokens,
+    ) -> Result<Self, CryptoError> {
+        // Without it, a dependency that enables the other backend makes verification panic.
+        let _installed_before = aws_lc::DEFAULT_PROVIDER.install_default();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private_key)
+            .map_err(|_| CryptoError::Failed("reading an ES256 key"))?;
+        let header = serde_json::to_vec(&SignedHeader {
+            typ: ACCESS_TOKEN_TYPE,
+            alg: SigningAlgorithm::Es256.name(),
+            kid: id.as_str(),
+        })
+        .map_err(|_| CryptoError::Failed("writing a token header"))?;
+        let verifiers = public
+            .iter()
+            .map(|key| {
+                DecodingKey::from_ec_components(&key.x, &key.y)
+                    .map(|decoding| (key.id.as_str().to_owned(), decoding))
+                    .map_err(|_| CryptoError::Failed("reading a public key"))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            key,
+            header: format!("{}.", URL_SAFE_NO_PAD.encode(header)),
+            verifiers,
+            owner: verified.next_owner.fetch_add(1, Ordering::Relaxed),
+            verified,
+        })
+    }
+
+    fn verify_anew(&self, token: &str) -> Option<AccessClaims> {
+        let header = jsonwebtoken::decode_header(token).ok()?;
+        // `jku`, `x5u`, `jwk` and the like are never looked at: keys come from the tenant alone.
+        if !is_access_token(&header) || header.crit.is_some() {
+            return None;
+        }
+        let key = self.verifiers.get(header.kid.as_deref()?)?;
+        // The algorithm is the key's: all of ours are ES256, and `VALIDATION` allows no other.
+        jsonwebtoken::decode(token, key, &VALIDATION)
+            .ok()
+            .map(|data| data.claims)
+    }
 }
 
 impl AccessTokens for Es256AccessTokens {
     fn sign(&self, claims: &AccessClaims) -> Result<String, CryptoError> {
-        let payload =
+        let claims =
             serde_json::to_vec(claims).map_err(|_| CryptoError::Failed("writing claims"))?;
-        let mut token = String::with_capacity(self.head.len() + payload.len().div_ceil(3) * 4 + 88);
-        token.push_str(&self.head);
-        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        let mut token =
+            String::with_capacity(self.header.len() + claims.len().div_ceil(3) * 4 + 1 + 86);
+        token.push_str(&self.header);
+        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
         let signature = self
-            .pair
+            .key
             .sign(&SystemRandom::new(), token.as_bytes())
-            .map_err(|_| CryptoError::Failed("signing a token"))?;
+            .map_err(|_| CryptoError::Failed("signing"))?;
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         Ok(token)
     }
 
@@ -130,12 +175,23 @@ impl AccessTokens for Es256AccessTokens {
         if token.len() > MAX_LENGTH {
             return None;
         }
-        let digest: [u8; 32] = Sha256::digest(token).into();
-        if let Some(claims) = self.verified.get(&digest) {
-            return Some(claims);
+        let entry = (self.owner, Sha256::digest(token).into());
+        if let Some(claims) = self.verified.cache.get(&entry) {
+            return Some(AccessClaims::clone(&claims));
         }
-        let claims = self.verify_signature(token)?;
-        self.verified.insert(digest, claims.clone());
+        let claims = self.verify_anew(token)?;
+        self.verified.cache.insert(entry, Arc::new(claims.clone()));
         Some(claims)
     }
+}
+
+/// RFC 9068 §4: `at+jwt` or `application/at+jwt`, in any case.
+fn is_access_token(header: &Header) -> bool {
+    header.typ.as_deref().is_some_and(|typ| {
+        let name = match typ.split_at_checked("application/".len()) {
+            Some((prefix, name)) if prefix.eq_ignore_ascii_case("application/") => name,
+            _ => typ,
+        };
+        name.eq_ignore_ascii_case(ACCESS_TOKEN_TYPE)
+    })
 }

@@ -1,4 +1,4 @@
-//! AES-256-GCM: `nonce 12 ‖ ciphertext ‖ tag 16`.
+//! AES-256-GCM (NIST SP 800-38D).
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
@@ -9,15 +9,9 @@ use crate::{
 
 const NONCE_LENGTH: usize = 12;
 
-/// AES-256-GCM with a nonce that the caller draws.
-#[derive(Clone, Copy, Debug)]
+/// AES-256-GCM. What it seals is nonce ‖ ciphertext ‖ tag.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Aes256Gcm;
-
-fn cipher(key: &Key256) -> Result<LessSafeKey, CryptoError> {
-    let key = UnboundKey::new(&AES_256_GCM, key.expose())
-        .map_err(|_| CryptoError::Failed("preparing a key"))?;
-    Ok(LessSafeKey::new(key))
-}
 
 impl Aead for Aes256Gcm {
     fn seal(
@@ -27,10 +21,11 @@ impl Aead for Aes256Gcm {
         context: &[u8],
         plaintext: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
+        let key = parsed(key)?;
         let mut sealed = Vec::with_capacity(NONCE_LENGTH + plaintext.len() + AES_256_GCM.tag_len());
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plaintext);
-        let tag = cipher(key)?
+        let tag = key
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(context),
@@ -42,45 +37,81 @@ impl Aead for Aes256Gcm {
     }
 
     fn open(&self, key: &Key256, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        let unsealable = || CryptoError::Unsealable("value");
-        let (nonce, ciphertext) = sealed
-            .split_at_checked(NONCE_LENGTH)
-            .ok_or_else(unsealable)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| unsealable())?;
+        let unsealable = CryptoError::Unsealable("value");
+        let Some((nonce, ciphertext)) = sealed.split_first_chunk::<NONCE_LENGTH>() else {
+            return Err(unsealable);
+        };
         let mut opened = ciphertext.to_vec();
-        let length = cipher(key)?
-            .open_in_place(nonce, Aad::from(context), &mut opened)
-            .map_err(|_| unsealable())?
+        let length = parsed(key)?
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::from(context),
+                &mut opened,
+            )
+            .map_err(|_| unsealable)?
             .len();
         opened.truncate(length);
         Ok(opened)
     }
 }
 
+fn parsed(key: &Key256) -> Result<LessSafeKey, CryptoError> {
+    UnboundKey::new(&AES_256_GCM, key.expose())
+        .map(LessSafeKey::new)
+        .map_err(|_| CryptoError::Failed("reading an AES key"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn key(byte: u8) -> Key256 {
+        Key256::from_bytes([byte; 32])
+    }
+
     #[test]
-    fn a_seal_opens_only_with_its_key_and_context_and_unchanged() {
-        let (key, other) = (Key256::from_bytes([1; 32]), Key256::from_bytes([2; 32]));
+    fn only_the_same_key_and_context_open_it() {
         let sealed = Aes256Gcm
-            .seal(&key, [3; 12], b"here", b"secret")
-            .expect("seals");
+            .seal(&key(1), [7; 12], b"here", b"secret")
+            .expect("sealing works");
+        assert_eq!(sealed.len(), 12 + 6 + 16);
         assert_eq!(
-            Aes256Gcm.open(&key, b"here", &sealed).expect("opens"),
+            Aes256Gcm.open(&key(1), b"here", &sealed).expect("opens"),
             b"secret"
         );
-        assert!(Aes256Gcm.open(&other, b"here", &sealed).is_err());
-        assert!(Aes256Gcm.open(&key, b"there", &sealed).is_err());
-        for n in 0..sealed.len() {
+        assert!(Aes256Gcm.open(&key(2), b"here", &sealed).is_err());
+        assert!(Aes256Gcm.open(&key(1), b"there", &sealed).is_err());
+    }
+
+    #[test]
+    fn every_changed_or_missing_byte_is_noticed() {
+        let sealed = Aes256Gcm
+            .seal(&key(1), [7; 12], b"here", b"secret")
+            .expect("sealing works");
+        for position in 0..sealed.len() {
             let mut changed = sealed.clone();
-            changed[n] ^= 1;
-            assert!(Aes256Gcm.open(&key, b"here", &changed).is_err(), "byte {n}");
+            changed[position] ^= 1;
+            assert!(Aes256Gcm.open(&key(1), b"here", &changed).is_err());
             assert!(
-                Aes256Gcm.open(&key, b"here", &sealed[..n]).is_err(),
-                "cut to {n}"
+                Aes256Gcm
+                    .open(&key(1), b"here", &sealed[..position])
+                    .is_err()
             );
         }
+    }
+
+    #[test]
+    fn known_answer() {
+        // Test case 13 of the GCM specification (McGrew and Viega).
+        let sealed = Aes256Gcm
+            .seal(&key(0), [0; 12], b"", b"")
+            .expect("sealing works");
+        assert_eq!(
+            sealed[12..],
+            [
+                0x53, 0x0f, 0x8a, 0xfb, 0xc7, 0x45, 0x36, 0xb9, 0xa9, 0x63, 0xb4, 0xf1, 0xc4, 0xcb,
+                0x73, 0x8b
+            ]
+        );
     }
 }

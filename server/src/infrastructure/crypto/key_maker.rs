@@ -1,19 +1,17 @@
-//! The keys of a new tenant: made, and sealed before they leave.
+//! The keys of a new tenant.
 
 use std::sync::Arc;
 
-use aws_lc_rs::{
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::{master_keys::MasterKeys, sealed};
 use crate::{
     application::{
         error::CryptoError,
-        ports::{Entropy, KeyMaker, NewTenantKeys, SealedDataKey, StoredTagKey},
+        ports::{Aead, Entropy, KeyMaker, NewTenantKeys, SealedDataKey, StoredTagKey},
     },
     domain::{
         id::TenantId,
@@ -23,25 +21,51 @@ use crate::{
     },
 };
 
-/// Makes keys and seals them: the data key under the first master key, the rest under it.
-#[derive(Debug)]
-pub struct SealedKeyMaker<E> {
-    master_keys: Arc<MasterKeys>,
-    entropy: Arc<E>,
+const FIRST_TAG_KEY: TagKeyId = TagKeyId(1);
+
+/// Makes keys and seals them: the data key under the first master key, the others under the data
+/// key.
+pub struct SealedKeyMaker {
+    master: Arc<MasterKeys>,
+    aead: Arc<dyn Aead>,
+    entropy: Arc<dyn Entropy>,
 }
 
-impl<E: Entropy> SealedKeyMaker<E> {
-    pub fn new(master_keys: Arc<MasterKeys>, entropy: Arc<E>) -> Self {
+impl std::fmt::Debug for SealedKeyMaker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealedKeyMaker").finish_non_exhaustive()
+    }
+}
+
+impl SealedKeyMaker {
+    pub fn new(master: Arc<MasterKeys>, aead: Arc<dyn Aead>, entropy: Arc<dyn Entropy>) -> Self {
         Self {
-            master_keys,
+            master,
+            aead,
             entropy,
         }
     }
 
-    fn key(&self) -> Key256 {
-        let mut bytes = [0; 32];
-        self.entropy.fill(&mut bytes);
-        Key256::from_bytes(bytes)
+    fn random_key(&self) -> Key256 {
+        let mut bytes = Zeroizing::new([0; 32]);
+        self.entropy.fill(bytes.as_mut_slice());
+        Key256::from_bytes(*bytes)
+    }
+
+    fn data_key(&self, tenant: TenantId) -> Result<(Key256, SealedDataKey), CryptoError> {
+        let key = self.random_key();
+        let (master_key_id, master_key) = self.master.sealing();
+        let sealed = sealed::data_key(tenant, &tenant.to_string()).seal(
+            &*self.aead,
+            &*self.entropy,
+            master_key,
+            key.expose(),
+        )?;
+        let stored = SealedDataKey {
+            master_key_id: master_key_id.to_owned(),
+            sealed,
+        };
+        Ok((key, stored))
     }
 
     fn signing_key(
@@ -49,63 +73,100 @@ impl<E: Entropy> SealedKeyMaker<E> {
         tenant: TenantId,
         data_key: &Key256,
     ) -> Result<StoredSigningKey, CryptoError> {
-        let failed = |_| CryptoError::Failed("making a signing key");
-        let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
-        let document =
-            EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).map_err(failed)?;
-        let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref())
-            .map_err(|_| CryptoError::Failed("reading a new signing key"))?;
-        let public = public_key(pair.public_key().as_ref())?;
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
+            .map_err(|_| CryptoError::Failed("making an ES256 key"))?;
+        // The document overwrites itself when dropped.
+        let private_key = pair
+            .to_pkcs8v1()
+            .map_err(|_| CryptoError::Failed("writing an ES256 key"))?;
+        let public = public_key(pair.public_key().as_ref())
+            .ok_or(CryptoError::Failed("reading a public key"))?;
         let sealed_private_key = sealed::private_key(tenant, public.id.as_str()).seal(
-            data_key,
+            &*self.aead,
             &*self.entropy,
-            document.as_ref(),
+            data_key,
+            private_key.as_ref(),
         )?;
         Ok(StoredSigningKey {
             public,
             sealed_private_key,
         })
     }
-}
 
-impl<E: Entropy> KeyMaker for SealedKeyMaker<E> {
-    fn make(&self, tenant: TenantId) -> Result<NewTenantKeys, CryptoError> {
-        let data_key = self.key();
-        let (master_key_id, master_key) = self.master_keys.first();
-        let tag_key =
-            sealed::tag_key(tenant, "1").seal(&data_key, &*self.entropy, self.key().expose())?;
-        Ok(NewTenantKeys {
-            data_key: SealedDataKey {
-                master_key_id: master_key_id.to_owned(),
-                sealed: sealed::data_key(tenant).seal(
-                    master_key,
-                    &*self.entropy,
-                    data_key.expose(),
-                )?,
-            },
-            signing_key: self.signing_key(tenant, &data_key)?,
-            tag_key: StoredTagKey {
-                id: TagKeyId(1),
-                sealed: tag_key,
-            },
+    fn tag_key(&self, tenant: TenantId, data_key: &Key256) -> Result<StoredTagKey, CryptoError> {
+        let sealed = sealed::tag_key(tenant, &FIRST_TAG_KEY.0.to_string()).seal(
+            &*self.aead,
+            &*self.entropy,
+            data_key,
+            self.random_key().expose(),
+        )?;
+        Ok(StoredTagKey {
+            id: FIRST_TAG_KEY,
+            sealed,
         })
     }
 }
 
-/// The JWK members of an uncompressed point (SEC 1 §2.3.3), named by its thumbprint (RFC 7638 §3.2:
-/// the required members in this order, and nothing else).
-fn public_key(point: &[u8]) -> Result<PublicKey, CryptoError> {
-    let (Some(x), Some(y), 65) = (point.get(1..33), point.get(33..65), point.len()) else {
-        return Err(CryptoError::Failed("reading a public key"));
-    };
+impl KeyMaker for SealedKeyMaker {
+    fn make(&self, tenant: TenantId) -> Result<NewTenantKeys, CryptoError> {
+        let (key, data_key) = self.data_key(tenant)?;
+        Ok(NewTenantKeys {
+            signing_key: self.signing_key(tenant, &key)?,
+            tag_key: self.tag_key(tenant, &key)?,
+            data_key,
+        })
+    }
+}
+
+/// The public half from an uncompressed point: 4 ‖ x ‖ y (SEC 1 §2.3.3).
+fn public_key(point: &[u8]) -> Option<PublicKey> {
+    let coordinates = point.strip_prefix(&[4])?;
+    if coordinates.len() != 64 {
+        return None;
+    }
+    let (x, y) = coordinates.split_at(32);
     let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
-    let thumbprint = Sha256::digest(format!(
-        r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#
-    ));
-    Ok(PublicKey {
-        id: KeyId::from_thumbprint(URL_SAFE_NO_PAD.encode(thumbprint)),
+    Some(PublicKey {
+        id: KeyId::from_thumbprint(thumbprint(&x, &y)),
         algorithm: SigningAlgorithm::Es256,
         x,
         y,
     })
+}
+
+/// RFC 7638 §3: the required members in lexical order, without spaces.
+fn thumbprint(x: &str, y: &str) -> String {
+    let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    URL_SAFE_NO_PAD.encode(Sha256::digest(members))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thumbprint_is_the_one_others_compute() {
+        // The key of RFC 7517 appendix A.1; its thumbprint is the example of RFC 9278's readers:
+        // computed with jose 6 (`calculateJwkThumbprint`).
+        let members = concat!(
+            r#"{"crv":"P-256","kty":"EC","#,
+            r#""x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","#,
+            r#""y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#
+        );
+        assert_eq!(
+            thumbprint(
+                "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+                "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"
+            ),
+            URL_SAFE_NO_PAD.encode(Sha256::digest(members))
+        );
+    }
+
+    #[test]
+    fn only_an_uncompressed_point_is_a_public_key() {
+        assert!(public_key(&[4; 65]).is_some());
+        assert!(public_key(&[4; 64]).is_none());
+        assert!(public_key(&[2; 65]).is_none());
+        assert!(public_key(&[]).is_none());
+    }
 }

@@ -1,143 +1,188 @@
-//! A tenant's keys, opened once and kept for a while: parsing them for every request would cost as
-//! much as a signature.
+//! Opened keys, a bounded number of tenants at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use moka::future::Cache;
-use zeroize::Zeroizing;
 
-use super::{access_tokens::Es256AccessTokens, master_keys::MasterKeys, sealed};
+use super::{
+    access_tokens::{Es256AccessTokens, VerifiedTokens},
+    master_keys::MasterKeys,
+    sealed,
+};
 use crate::{
     application::{
         error::{CryptoError, Error, StoreError},
-        ports::{Keyring, SealedDataKey, Store, StoredTagKey, TenantKeys},
+        ports::{Aead, Keyring, SealedDataKey, Store, StoredTagKey, TenantKeys},
     },
     domain::{
-        id::TenantId,
-        refresh::TagKey,
-        secret::Key256,
-        signing_key::{PublicKey, StoredSigningKey},
+        id::TenantId, refresh::TagKey, secret::Key256, signing_key::StoredSigningKey,
         tenant::TenantScope,
     },
 };
 
-/// Tenants whose keys are kept, about 1 KiB each besides their verified tokens.
-const MAX_TENANTS: u64 = 10_000;
-/// How long: an upper bound on how old a set of keys may be.
-const TTL: Duration = Duration::from_secs(60);
+/// How long other instances may go on with keys that were replaced.
+const KEPT_FOR: Duration = Duration::from_secs(60);
+/// Some 1 KiB each.
+pub const DEFAULT_CAPACITY: u64 = 10_000;
 
-/// Opens keys through a [`Store`] and keeps them.
+/// Loads a tenant's keys, opens them and keeps them for a minute.
 pub struct CachedKeyring {
     store: Arc<dyn Store>,
-    master_keys: Arc<MasterKeys>,
-    keys: Cache<TenantId, Arc<TenantKeys>>,
+    master: Arc<MasterKeys>,
+    aead: Arc<dyn Aead>,
+    verified: VerifiedTokens,
+    opened: Cache<TenantId, Arc<TenantKeys>>,
 }
 
-impl std::fmt::Debug for CachedKeyring {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CachedKeyring")
-            .field("master_keys", &self.master_keys)
-            .finish_non_exhaustive()
+impl fmt::Debug for CachedKeyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedKeyring").finish_non_exhaustive()
     }
 }
 
 impl CachedKeyring {
-    pub fn new(store: Arc<dyn Store>, master_keys: Arc<MasterKeys>) -> Self {
+    /// Keeps the keys of up to `capacity` tenants.
+    pub fn new(
+        store: Arc<dyn Store>,
+        master: Arc<MasterKeys>,
+        aead: Arc<dyn Aead>,
+        capacity: u64,
+    ) -> Self {
         Self {
             store,
-            master_keys,
-            keys: Cache::builder()
-                .max_capacity(MAX_TENANTS)
-                .time_to_live(TTL)
+            master,
+            aead,
+            verified: VerifiedTokens::default(),
+            opened: Cache::builder()
+                .max_capacity(capacity)
+                .time_to_live(KEPT_FOR)
                 .build(),
         }
     }
 
-    async fn load(&self, tenant: &TenantScope) -> Result<Arc<TenantKeys>, Error> {
-        let mut work = self.store.view(tenant).await?;
-        let (sealed, signing, tags) = (
-            work.sealed_data_key().await?,
-            work.signing_keys().await?,
-            work.tag_keys().await?,
-        );
-        drop(work);
-        let id = tenant.id();
-        let data_key = self.open_data_key(id, &sealed)?;
-        let public: Vec<PublicKey> = signing.iter().map(|key| key.public.clone()).collect();
-        let active = signing
-            .first()
-            .ok_or(CryptoError::Failed("finding a signing key"))?;
-        Ok(Arc::new(TenantKeys {
-            tokens: Box::new(open_signer(id, &data_key, active, &public)?),
-            public,
-            tag_keys: tags
-                .iter()
-                .map(|key| open_tag_key(id, &data_key, key))
-                .collect::<Result<_, _>>()?,
-        }))
+    /// Drops a tenant's keys, because they changed or the tenant is gone.
+    pub async fn forget(&self, tenant: TenantId) {
+        self.opened.invalidate(&tenant).await;
     }
 
-    fn open_data_key(
+    async fn load(&self, tenant: &TenantScope) -> Result<Arc<TenantKeys>, LoadError> {
+        let mut view = self.store.view(tenant).await?;
+        let data_key = view.sealed_data_key().await?;
+        let signing_keys = view.signing_keys().await?;
+        let tag_keys = view.tag_keys().await?;
+        drop(view);
+        let keys = self.open(tenant.id(), &data_key, &signing_keys, &tag_keys)?;
+        Ok(Arc::new(keys))
+    }
+
+    fn open(
         &self,
         tenant: TenantId,
-        sealed: &SealedDataKey,
-    ) -> Result<Key256, CryptoError> {
-        let master_key = self.master_keys.get(&sealed.master_key_id)?;
-        key256(sealed::data_key(tenant).open(master_key, &sealed.sealed)?)
+        data_key: &SealedDataKey,
+        signing_keys: &[StoredSigningKey],
+        tag_keys: &[StoredTagKey],
+    ) -> Result<TenantKeys, CryptoError> {
+        let master = self.master.opening(&data_key.master_key_id)?;
+        let data_key = sealed::data_key(tenant, &tenant.to_string()).open(
+            &*self.aead,
+            master,
+            &data_key.sealed,
+        )?;
+        let data_key =
+            Key256::from_slice(&data_key).ok_or(CryptoError::Failed("reading a data key"))?;
+        let tag_keys = tag_keys
+            .iter()
+            .map(|stored| self.open_tag_key(tenant, &data_key, stored))
+            .collect::<Result<_, _>>()?;
+
+        let public: Vec<_> = signing_keys.iter().map(|key| key.public.clone()).collect();
+        let signing = signing_keys
+            .first()
+            .ok_or(CryptoError::Failed("finding a signing key"))?;
+        let private_key = sealed::private_key(tenant, signing.public.id.as_str()).open(
+            &*self.aead,
+            &data_key,
+            &signing.sealed_private_key,
+        )?;
+        let tokens = Es256AccessTokens::new(
+            &signing.public.id,
+            &private_key,
+            &public,
+            self.verified.clone(),
+        )?;
+        Ok(TenantKeys {
+            tokens: Box::new(tokens),
+            public,
+            tag_keys,
+        })
     }
-}
 
-fn key256(bytes: Vec<u8>) -> Result<Key256, CryptoError> {
-    Key256::from_slice(&Zeroizing::new(bytes)).ok_or(CryptoError::Unsealable("key"))
-}
-
-fn open_signer(
-    tenant: TenantId,
-    data_key: &Key256,
-    active: &StoredSigningKey,
-    all: &[PublicKey],
-) -> Result<Es256AccessTokens, CryptoError> {
-    let place = sealed::private_key(tenant, active.public.id.as_str());
-    let pkcs8 = Zeroizing::new(place.open(data_key, &active.sealed_private_key)?);
-    Es256AccessTokens::new(&pkcs8, &active.public, all)
-}
-
-fn open_tag_key(
-    tenant: TenantId,
-    data_key: &Key256,
-    stored: &StoredTagKey,
-) -> Result<TagKey, CryptoError> {
-    let id = stored.id.0.to_string();
-    Ok(TagKey {
-        id: stored.id,
-        key: key256(sealed::tag_key(tenant, &id).open(data_key, &stored.sealed)?)?,
-    })
+    fn open_tag_key(
+        &self,
+        tenant: TenantId,
+        data_key: &Key256,
+        stored: &StoredTagKey,
+    ) -> Result<TagKey, CryptoError> {
+        let key = sealed::tag_key(tenant, &stored.id.0.to_string()).open(
+            &*self.aead,
+            data_key,
+            &stored.sealed,
+        )?;
+        Ok(TagKey {
+            id: stored.id,
+            key: Key256::from_slice(&key).ok_or(CryptoError::Failed("reading a tag key"))?,
+        })
+    }
 }
 
 #[async_trait]
 impl Keyring for CachedKeyring {
     async fn keys(&self, tenant: &TenantScope) -> Result<Arc<TenantKeys>, Error> {
-        let loaded = self.keys.try_get_with(tenant.id(), self.load(tenant)).await;
-        // Waiters share one error, which can't be cloned: they get what a caller can act on, and
-        // the cause is in the source.
-        loaded.map_err(|error| match &*error {
-            Error::Crypto(_) | Error::Store(StoreError::Corrupt { .. }) => {
-                tracing::error!(tenant = %tenant.slug(), error = %describe(&error), "keys can't be opened");
-                Error::Crypto(CryptoError::Failed("opening the tenant's keys"))
-            }
-            _ => Error::Store(StoreError::Unavailable(describe(&error).into())),
-        })
+        self.opened
+            .try_get_with(tenant.id(), self.load(tenant))
+            .await
+            .map_err(|error| LoadError::share(&error))
     }
 }
 
-fn describe(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
+/// Why keys did not load. All who wait for one load get the same error.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error("a store failed")]
+    Store(#[from] StoreError),
+    #[error("keys failed")]
+    Crypto(#[from] CryptoError),
+}
+
+/// An error that several callers hold.
+#[derive(Debug, thiserror::Error)]
+#[error("the tenant's keys can't be loaded")]
+struct Shared(#[source] Arc<LoadError>);
+
+impl LoadError {
+    fn share(error: &Arc<Self>) -> Error {
+        match &**error {
+            Self::Store(StoreError::Conflict(constraint)) => {
+                Error::Store(StoreError::Conflict(constraint))
+            }
+            Self::Store(StoreError::Unavailable(_)) => {
+                Error::Store(StoreError::Unavailable(Box::new(Shared(Arc::clone(error)))))
+            }
+            Self::Store(StoreError::Corrupt { table, column, row }) => {
+                Error::Store(StoreError::Corrupt {
+                    table,
+                    column,
+                    row: row.clone(),
+                })
+            }
+            Self::Crypto(CryptoError::Unsealable(what)) => {
+                Error::Crypto(CryptoError::Unsealable(what))
+            }
+            Self::Crypto(CryptoError::UnknownMasterKey(id)) => {
+                Error::Crypto(CryptoError::UnknownMasterKey(id.clone()))
+            }
+            Self::Crypto(CryptoError::Failed(what)) => Error::Crypto(CryptoError::Failed(what)),
+        }
     }
-    text
 }

@@ -1,7 +1,7 @@
-//! Sealed columns: what is sealed for one place opens nowhere else, so that whoever can write to
-//! the database can't move a key from one tenant, table, row or column to another.
+//! Sealing bound to a place: tenant, table, row and column.
 
-use super::aead::Aes256Gcm;
+use zeroize::Zeroizing;
+
 use crate::{
     application::{
         error::CryptoError,
@@ -10,7 +10,10 @@ use crate::{
     domain::{id::TenantId, secret::Key256},
 };
 
-/// Where a sealed value stands.
+/// Keeps these contexts apart from whatever else one of the keys may seal one day.
+const LABEL: &str = "tokenhouse/sealed/1";
+
+/// Where a sealed value is kept. It opens there alone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     pub(super) tenant: TenantId,
@@ -20,10 +23,12 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Each part with its length before it, so that no two places have one encoding.
-    fn context(&self) -> Vec<u8> {
+    /// The authenticated context. Every part carries its length, so that no two places are spelled
+    /// alike.
+    pub(super) fn context(&self) -> Vec<u8> {
         let tenant = self.tenant.as_uuid();
-        let parts: [&[u8]; 4] = [
+        let parts: [&[u8]; 5] = [
+            LABEL.as_bytes(),
             tenant.as_bytes(),
             self.table.as_bytes(),
             self.row.as_bytes(),
@@ -31,41 +36,53 @@ impl Place<'_> {
         ];
         let mut context = Vec::with_capacity(128);
         for part in parts {
-            context.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            context.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             context.extend_from_slice(part);
         }
         context
     }
 
+    /// Seals with a random nonce: these keys seal a handful of values each (SP 800-38D §8.3 allows
+    /// 2^32).
     pub(super) fn seal(
         &self,
-        key: &Key256,
+        aead: &dyn Aead,
         entropy: &dyn Entropy,
+        key: &Key256,
         plaintext: &[u8],
     ) -> Result<Vec<u8>, CryptoError> {
         let mut nonce = [0; 12];
         entropy.fill(&mut nonce);
-        Aes256Gcm.seal(key, nonce, &self.context(), plaintext)
+        aead.seal(key, nonce, &self.context(), plaintext)
     }
 
-    pub(super) fn open(&self, key: &Key256, sealed: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        Aes256Gcm
-            .open(key, &self.context(), sealed)
-            .map_err(|_| CryptoError::Unsealable(self.column))
+    /// Opens what was sealed for this place; the error names it.
+    pub(super) fn open(
+        &self,
+        aead: &dyn Aead,
+        key: &Key256,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        aead.open(key, &self.context(), sealed)
+            .map(Zeroizing::new)
+            .map_err(|error| match error {
+                CryptoError::Unsealable(_) => CryptoError::Unsealable(self.table),
+                other => other,
+            })
     }
 }
 
-/// The data key in a tenant's own row.
-pub(super) fn data_key(tenant: TenantId) -> Place<'static> {
+/// Where a tenant's data key is kept.
+pub(super) fn data_key(tenant: TenantId, row: &str) -> Place<'_> {
     Place {
         tenant,
         table: "tenants",
-        row: "",
+        row,
         column: "data_key",
     }
 }
 
-/// The private half of a signing key.
+/// Where a private signing key is kept.
 pub(super) fn private_key(tenant: TenantId, kid: &str) -> Place<'_> {
     Place {
         tenant,
@@ -75,12 +92,46 @@ pub(super) fn private_key(tenant: TenantId, kid: &str) -> Place<'_> {
     }
 }
 
-/// A tag key.
+/// Where a tag key is kept.
 pub(super) fn tag_key(tenant: TenantId, id: &str) -> Place<'_> {
     Place {
         tenant,
         table: "tag_keys",
         row: id,
         column: "key",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::domain::timestamp::Timestamp;
+
+    #[test]
+    fn no_two_places_share_a_context() {
+        let tenant = |n| TenantId::new(Timestamp::from_micros(1), [n; 10]);
+        let place = |tenant, table, row, column| {
+            Place {
+                tenant,
+                table,
+                row,
+                column,
+            }
+            .context()
+        };
+        let contexts = [
+            place(tenant(1), "ab", "c", "d"),
+            place(tenant(1), "a", "bc", "d"),
+            place(tenant(1), "a", "b", "cd"),
+            place(tenant(1), "a", "", "bcd"),
+            place(tenant(1), "", "a", "bcd"),
+            place(tenant(2), "ab", "c", "d"),
+        ];
+        assert_eq!(
+            contexts.iter().collect::<HashSet<_>>().len(),
+            contexts.len()
+        );
     }
 }

@@ -1,64 +1,80 @@
--- The Redis image of domain::refresh::decide: one key, one atomic step.
--- All checks come before the first write, because Redis does not roll back.
+-- The decision about a presented refresh token and what follows from it, in one atomic step on one
+-- key: domain::refresh::decide and domain::refresh::rotated, word for word.
 --
--- KEYS[1]  the family's hot record, a hash:
---          g generation, l leaf digest, i idle end, a absolute end, and after a rotation
---          p parent digest, r rotated at, s sealed successor; d when the family is dead.
--- ARGV     1 presented generation   2 presented digest     3 successor digest
---          4 sealed successor       5 floor generation     6 floor digest or ''
---          7 floor idle end         8 floor absolute end   9 '1' when the floor was just read
---          10 idle lifetime         11 retry window        12 clock offset
--- Points in time and lengths are microseconds: below 2^53, so doubles hold them exactly.
--- Answers  {outcome} or {'repeat', sealed successor}.
+-- Redis does not roll back: every check stands before the first write.
+--
+-- The record: g generation, l leaf digest, p parent digest, r rotated at, s sealed successor,
+-- i idle end, a absolute end, d dead. Times are microseconds; they stay exact in a double until
+-- the year 2255. tostring() would cut them to 14 digits.
+local ROTATED, REPEATED, REUSED, EXPIRED, DEAD, RELOAD = 0, 1, 2, 3, 4, 5
+
 local key = KEYS[1]
-local generation, digest = tonumber(ARGV[1]), ARGV[2]
-local floor_generation, floor_digest = tonumber(ARGV[5]), ARGV[6]
-local idle_end, absolute_end = tonumber(ARGV[7]), tonumber(ARGV[8])
+local presented = tonumber(ARGV[1])
+local digest = ARGV[2]
+local successor_digest, successor_sealed = ARGV[3], ARGV[4]
+local idle, retry_window = tonumber(ARGV[5]), tonumber(ARGV[6])
+local floor, floor_leaf = tonumber(ARGV[7]), ARGV[8]
+local floor_idle_end, floor_absolute_end = tonumber(ARGV[9]), tonumber(ARGV[10])
+local floor_is_fresh = ARGV[11] == '1'
+local clock_offset = tonumber(ARGV[12])
+
+local record = redis.call('HMGET', key, 'g', 'l', 'p', 'r', 's', 'i', 'a', 'd')
+if record[8] then
+    return { DEAD }
+end
 
 local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000000 + tonumber(time[2]) + tonumber(ARGV[12])
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2]) + clock_offset
 
-local record = redis.call('HMGET', key, 'g', 'l', 'i', 'a', 'p', 'r', 's', 'd')
-if record[8] then
-  return {'dead'}
+local function integer(number)
+    return string.format('%.0f', number)
 end
 
-local live = record[1] and tonumber(record[1])
--- A record below the floor came back from an old file; one below the token lost writes.
-if live and live >= floor_generation and live >= generation then
-  absolute_end = tonumber(record[4])
-  if now >= tonumber(record[3]) or now >= absolute_end then
-    return {'expired'}
-  end
-  local is_live = generation == live and digest == record[2]
-  if not is_live then
-    if record[5] and generation + 1 == live and digest == record[5]
-        and now < tonumber(record[6]) + tonumber(ARGV[11]) then
-      return {'repeat', record[7]}
+-- Saturates, as Generation::next does.
+local function following(generation)
+    return math.min(generation + 1, 4294967295)
+end
+
+local function keep_until(idle_end)
+    redis.call('PEXPIRE', key, integer(math.max(1, math.ceil((idle_end - now) / 1000))))
+end
+
+local generation = tonumber(record[1] or '-1')
+local idle_end, absolute_end, reused
+if generation >= floor and generation >= presented then
+    idle_end, absolute_end = tonumber(record[6]), tonumber(record[7])
+    if now >= idle_end or now >= absolute_end then
+        return { EXPIRED }
     end
-    redis.call('HSET', key, 'd', '1')
-    return {'reuse'}
-  end
+    if presented == generation then
+        reused = digest ~= record[2]
+    elseif following(presented) == generation and digest == record[3]
+        and now < tonumber(record[4]) + retry_window then
+        return { REPEATED, record[5] }
+    else
+        reused = true
+    end
+elseif not floor_is_fresh then
+    return { RELOAD }
 else
-  if ARGV[9] ~= '1' then
-    return {'reload'}
-  end
-  if now >= idle_end or now >= absolute_end then
-    return {'expired'}
-  end
-  local another_secret = generation == floor_generation and floor_digest ~= '' and floor_digest ~= digest
-  if generation < floor_generation or another_secret then
-    -- Dead here too, so that nothing comes of it while the revocation is on its way.
-    redis.call('HSET', key, 'd', '1')
-    redis.call('PEXPIRE', key, math.max(1, math.ceil((absolute_end - now) / 1000)))
-    return {'reuse'}
-  end
+    idle_end, absolute_end = floor_idle_end, floor_absolute_end
+    if now >= idle_end or now >= absolute_end then
+        return { EXPIRED }
+    end
+    reused = presented < floor
+        or (presented == floor and floor_leaf ~= '' and floor_leaf ~= digest)
 end
 
-local next_idle_end = math.min(now + tonumber(ARGV[10]), absolute_end)
+if reused then
+    redis.call('HSET', key, 'd', '1', 's', '')
+    keep_until(idle_end)
+    return { REUSED }
+end
+
+local new_idle_end = math.min(now + idle, absolute_end)
 redis.call('HSET', key,
-  'g', string.format('%.0f', generation + 1), 'l', ARGV[3],
-  'i', string.format('%.0f', next_idle_end), 'a', string.format('%.0f', absolute_end),
-  'p', digest, 'r', string.format('%.0f', now), 's', ARGV[4])
-redis.call('PEXPIRE', key, math.max(1, math.ceil((next_idle_end - now) / 1000)))
-return {'rotated', string.format('%.0f', next_idle_end)}
+    'g', integer(following(presented)), 'l', successor_digest,
+    'p', digest, 'r', integer(now), 's', successor_sealed,
+    'i', integer(new_idle_end), 'a', integer(absolute_end))
+keep_until(new_idle_end)
+return { ROTATED, new_idle_end }
