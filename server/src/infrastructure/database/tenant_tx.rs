@@ -3,9 +3,8 @@
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, DeleteMany,
     EntityTrait, ExecResult, Insert, IntoActiveModel, Order, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, Related, Select, SelectFour, SelectTwo, SqliteTransactionMode, Statement,
-    TopologyStar, TransactionOptions, TransactionTrait, UpdateMany, Value,
-    sea_query::IntoCondition,
+    Related, Select, SelectFour, SelectTwo, SqliteTransactionMode, Statement, TopologyStar,
+    TransactionOptions, TransactionTrait, UpdateMany, Value, sea_query::IntoCondition,
 };
 use tokenhouse_entity::{TenantOwned, tenant};
 use tokio::sync::OwnedMutexGuard;
@@ -240,17 +239,6 @@ impl<Q: QueryFilter> Scoped<Q> {
     /// Narrows the query. Conditions are ANDed: a scope can shrink but never widen.
     pub(super) fn filter(self, condition: impl IntoCondition) -> Self {
         Self(self.0.filter(condition))
-    }
-}
-
-impl<Q: QuerySelect> Scoped<Q> {
-    /// Keeps others from changing the rows until the transaction ends.
-    pub(super) fn lock(self, dialect: Dialect) -> Self {
-        match dialect {
-            Dialect::Postgres => Self(self.0.lock_exclusive()),
-            // BEGIN IMMEDIATE has locked everything already.
-            Dialect::Sqlite => self,
-        }
     }
 }
 

@@ -97,6 +97,10 @@ pub(super) async fn empty_postgres() -> Fixture {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Postgres reads its own clock, so these tests live in real time"
+)]
 pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())

@@ -1,11 +1,14 @@
 //! Every case runs on both databases. The ones on Postgres need `TOKENHOUSE_TEST_POSTGRES_URL`
 //! and fail without it: tests that skip themselves prove nothing.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod directory;
 mod fixture;
 mod isolation;
 mod refresh;
 mod schema;
+mod views;
 mod work;
 
 /// Makes each case a test on SQLite and one on Postgres.
