@@ -251,3 +251,137 @@ fn error_chain(error: &(dyn Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Instant,
+    };
+
+    use super::*;
+
+    fn slug(text: &str) -> Slug {
+        Slug::parse(text).unwrap()
+    }
+
+    /// Knows `acme` alone, fails for `broken` and counts how often it is asked.
+    #[derive(Default)]
+    struct Counting {
+        asked: AtomicUsize,
+        suspended: std::sync::atomic::AtomicBool,
+    }
+
+    #[async_trait]
+    impl Tenants for Counting {
+        async fn create(
+            &self,
+            _: &Tenant,
+            _: &NewTenantKeys,
+            _: &Client,
+        ) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let state = if self.suspended.load(Ordering::Relaxed) {
+                TenantState::Suspended
+            } else {
+                TenantState::Active
+            };
+            match slug.as_str() {
+                "broken" => Err(StoreError::Unavailable("no answer".into())),
+                "acme" => Ok(Some(Tenant {
+                    id: TenantId::new(Timestamp::from_micros(0), [0; 10]),
+                    slug: slug.clone(),
+                    name: "Acme".to_owned(),
+                    state,
+                    policy: crate::domain::tenant::Policy::default(),
+                    not_before: None,
+                    created_at: Timestamp::from_micros(0),
+                    updated_at: Timestamp::from_micros(0),
+                })),
+                _ => Ok(None),
+            }
+        }
+
+        async fn page(
+            &self,
+            _: Option<&Slug>,
+            _: u32,
+            _: Option<&str>,
+        ) -> Result<Vec<Tenant>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn set_state(
+            &self,
+            _: &Slug,
+            state: TenantState,
+            _: Timestamp,
+        ) -> Result<Option<Tenant>, StoreError> {
+            self.suspended
+                .store(state == TenantState::Suspended, Ordering::Relaxed);
+            Ok(None)
+        }
+
+        async fn delete(&self, _: &Slug) -> Result<bool, StoreError> {
+            Ok(true)
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_meanwhile_waits_for_the_same_answer() {
+        let inner = Arc::new(Counting::default());
+        let tenants = CachedTenants::new(inner.clone());
+        let asks = (0..20).map(|_| async { tenants.by_slug(&slug("acme")).await });
+        let answers = futures_util::future::join_all(asks).await;
+        assert!(answers.into_iter().all(|answer| answer.unwrap().is_some()));
+        assert_eq!(inner.asked.load(Ordering::Relaxed), 1);
+
+        let asks = (0..20).map(|_| async { tenants.by_slug(&slug("broken")).await });
+        let answers = futures_util::future::join_all(asks).await;
+        for answer in answers {
+            let error = answer.unwrap_err();
+            let cause = Error::source(&error).unwrap().to_string();
+            assert_eq!(cause, "no answer");
+        }
+        assert_eq!(inner.asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_of_what_is_not_there_or_failed() {
+        let inner = Arc::new(Counting::default());
+        let tenants = CachedTenants::new(inner.clone());
+        for text in ["nobody", "broken"] {
+            let _ = tenants.by_slug(&slug(text)).await;
+            let _ = tenants.by_slug(&slug(text)).await;
+        }
+        assert_eq!(inner.asked.load(Ordering::Relaxed), 4);
+    }
+
+    #[tokio::test]
+    async fn an_answer_lives_a_second_unless_we_change_the_tenant() {
+        let inner = Arc::new(Counting::default());
+        let tenants = CachedTenants::new(inner.clone());
+        let state = async || tenants.by_slug(&slug("acme")).await.unwrap().unwrap().state;
+        assert_eq!(state().await, TenantState::Active);
+        let now = Timestamp::from_micros(0);
+        tenants
+            .set_state(&slug("acme"), TenantState::Suspended, now)
+            .await
+            .unwrap();
+        assert_eq!(state().await, TenantState::Suspended);
+
+        let start = Instant::now();
+        inner.suspended.store(false, Ordering::Relaxed);
+        assert_eq!(state().await, TenantState::Suspended);
+        while state().await == TenantState::Suspended {
+            assert!(start.elapsed() < Duration::from_millis(1_500));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

@@ -15,6 +15,8 @@ mod sessions;
 mod store;
 mod tenant_tx;
 mod tenants;
+#[cfg(test)]
+mod tests;
 mod users;
 
 pub use connection::{Database, Dialect, connect};

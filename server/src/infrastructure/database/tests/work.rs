@@ -1,0 +1,197 @@
+use super::{
+    super::{DatabaseStore, error::is_lost_connection},
+    fixture::{Fixture, client, keys, new_tenant, now, phc, session, sign_in, user},
+    on_both,
+};
+use crate::{
+    application::{
+        error::StoreError,
+        ports::{Dependency, Store},
+    },
+    domain::{client::ClientKind, secret::TokenDigest, user::AvatarUrl},
+};
+
+on_both!(
+    what_is_written_is_read,
+    taken_names_are_conflicts_and_undo_the_work,
+    a_missing_reference_is_a_conflict,
+    ending_a_session_revokes_its_grants_once,
+    work_that_is_dropped_never_happened,
+    the_database_says_that_it_is_there,
+);
+
+async fn what_is_written_is_read(db: Fixture) {
+    let acme = new_tenant(&db, "acme").await;
+    let store = DatabaseStore::new(db.clone());
+    let mut ada = user("ada@example.com");
+    ada.avatar_url = Some(AvatarUrl::parse("https://example.com/a.png").unwrap());
+    ada.not_before = Some(now());
+    let mut confidential = client("backend");
+    confidential.kind = ClientKind::Confidential {
+        secret_digest: TokenDigest::of("ths_x"),
+    };
+    let mut work = store.begin(&acme).await.unwrap();
+    work.add_user(&ada, &phc()).await.unwrap();
+    work.add_client(&confidential).await.unwrap();
+    work.commit().await.unwrap();
+    let (_, session, grant) = sign_in(&db, &acme, "bob@example.com").await;
+
+    let mut work = store.view(&acme).await.unwrap();
+    assert_eq!(work.user(ada.id).await.unwrap(), Some(ada.clone()));
+    let (found, hash) = work.user_by_email(&ada.email).await.unwrap().unwrap();
+    assert_eq!(found, ada);
+    assert_eq!(hash.unwrap().as_phc(), phc().as_phc());
+    assert_eq!(
+        work.client(&confidential.id).await.unwrap(),
+        Some(confidential)
+    );
+    let view = work.session(session.id).await.unwrap().unwrap();
+    assert_eq!(view.session, session);
+    let view = work.grant(grant.id).await.unwrap().unwrap();
+    assert_eq!(view.session, session);
+    assert_eq!(view.user.id, session.user_id);
+    assert_eq!(view.floor.leaf, Some(grant.leaf));
+    assert_eq!(view.floor.idle_end, grant.idle_end);
+    assert_eq!(
+        (view.scope, view.audience, view.client_id),
+        (grant.scope, grant.audience, grant.client_id)
+    );
+    assert_eq!(view.revoked_at, None);
+    let expected = keys();
+    assert_eq!(work.signing_keys().await.unwrap(), [expected.signing_key]);
+    let tag_keys = work.tag_keys().await.unwrap();
+    assert_eq!(tag_keys.len(), 1);
+    assert_eq!(tag_keys[0].id, expected.tag_key.id);
+    let data_key = work.sealed_data_key().await.unwrap();
+    assert_eq!(data_key.master_key_id, "m1");
+    assert_eq!(data_key.sealed, expected.data_key.sealed);
+}
+
+async fn taken_names_are_conflicts_and_undo_the_work(db: Fixture) {
+    let acme = new_tenant(&db, "acme").await;
+    let store = DatabaseStore::new(db.clone());
+    sign_in(&db, &acme, "ada@example.com").await;
+
+    let mut work = store.begin(&acme).await.unwrap();
+    let refused = work.add_user(&user("ada@example.com"), &phc()).await;
+    assert!(
+        matches!(
+            refused,
+            Err(StoreError::Conflict("users_tenant_id_email_key"))
+        ),
+        "{refused:?}"
+    );
+    drop(work);
+    let mut work = store.begin(&acme).await.unwrap();
+    let refused = work.add_client(&client("first-party")).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict("clients_pkey"))),
+        "{refused:?}"
+    );
+    drop(work);
+    // The same names are free in another tenant.
+    let other = new_tenant(&db, "other").await;
+    sign_in(&db, &other, "ada@example.com").await;
+}
+
+async fn a_missing_reference_is_a_conflict(db: Fixture) {
+    let acme = new_tenant(&db, "acme").await;
+    let store = DatabaseStore::new(db.clone());
+    let mut work = store.begin(&acme).await.unwrap();
+    let refused = work
+        .add_session(&session(&user("nobody@example.com")))
+        .await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict("foreign_key"))),
+        "{refused:?}"
+    );
+}
+
+async fn ending_a_session_revokes_its_grants_once(db: Fixture) {
+    let acme = new_tenant(&db, "acme").await;
+    let store = DatabaseStore::new(db.clone());
+    let (_, ended, grant) = sign_in(&db, &acme, "ada@example.com").await;
+    let (_, other, other_grant) = sign_in(&db, &acme, "bob@example.com").await;
+    let first = now();
+    for at in [first, first + std::time::Duration::from_secs(5)] {
+        let mut work = store.begin(&acme).await.unwrap();
+        assert_eq!(work.end_session(ended.id, at).await.unwrap(), [grant.id]);
+        work.revoke_grant(grant.id, at).await.unwrap();
+        work.commit().await.unwrap();
+    }
+    let mut work = store.view(&acme).await.unwrap();
+    let view = work.grant(grant.id).await.unwrap().unwrap();
+    assert_eq!(view.revoked_at, Some(first));
+    assert_eq!(view.session.ended_at, Some(first));
+    let view = work.grant(other_grant.id).await.unwrap().unwrap();
+    assert_eq!(view.revoked_at, None);
+    let view = work.session(other.id).await.unwrap().unwrap();
+    assert_eq!(view.session.ended_at, None);
+}
+
+async fn work_that_is_dropped_never_happened(db: Fixture) {
+    let acme = new_tenant(&db, "acme").await;
+    let store = DatabaseStore::new(db.clone());
+    let ada = user("ada@example.com");
+    let mut work = store.begin(&acme).await.unwrap();
+    work.add_user(&ada, &phc()).await.unwrap();
+    drop(work);
+    let mut work = store.begin(&acme).await.unwrap();
+    assert_eq!(work.user(ada.id).await.unwrap(), None);
+}
+
+async fn the_database_says_that_it_is_there(db: Fixture) {
+    assert_eq!(db.name(), "database");
+    db.check().await.unwrap();
+}
+
+/// As after a restart of Postgres: every pooled connection is dead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_connections_are_replaced() {
+    use sea_orm::{ConnectionTrait, TransactionTrait};
+
+    let db = super::fixture::postgres().await;
+    let acme = new_tenant(&db, "acme").await;
+    let store = DatabaseStore::new(db.clone());
+    let (ada, ..) = sign_in(&db, &acme, "ada@example.com").await;
+    // All of the pool at once; they go back to it when the block ends.
+    let pids: Vec<i32> = {
+        let mut pids = Vec::new();
+        let mut transactions = Vec::new();
+        for _ in 0..16 {
+            let tx = db.connection().begin().await.unwrap();
+            let row = tx
+                .query_one_raw(sea_orm::Statement::from_string(
+                    sea_orm::DbBackend::Postgres,
+                    "SELECT pg_backend_pid() AS pid",
+                ))
+                .await
+                .unwrap()
+                .unwrap();
+            pids.push(row.try_get::<i32>("", "pid").unwrap());
+            transactions.push(tx);
+        }
+        pids
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let killer = super::fixture::empty_postgres().await;
+    for pid in pids {
+        killer
+            .connection()
+            .execute_unprepared(&format!("SELECT pg_terminate_backend({pid})"))
+            .await
+            .unwrap();
+    }
+    let mut work = store.view(&acme).await.unwrap();
+    assert_eq!(work.user(ada.id).await.unwrap(), Some(ada));
+}
+
+#[test]
+fn only_lost_connections_are_tried_again() {
+    let refused = sea_orm::DbErr::Custom("no".to_owned());
+    assert!(!is_lost_connection(&refused));
+    let lost = sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(std::sync::Arc::new(
+        sea_orm::sqlx::Error::Io(std::io::ErrorKind::BrokenPipe.into()),
+    )));
+    assert!(is_lost_connection(&lost));
+}
