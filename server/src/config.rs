@@ -144,7 +144,7 @@ impl RawSettings {
             let name = format!("{PREFIX}{}", key.to_ascii_uppercase());
             match value {
                 toml::Value::String(text) => {
-                    self.take(&name, text, &format!("{key} in {}", path.display()))
+                    self.take(&name, text, &format!("{key} in {}", path.display()));
                 }
                 _ => self
                     .problems

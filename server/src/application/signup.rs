@@ -94,7 +94,7 @@ fn check(command: Signup) -> Result<Checked, Violations> {
         violations.push(Violation {
             pointer: pointer.to_owned(),
             detail,
-        })
+        });
     };
     let name = DisplayName::parse(&command.name)
         .map_err(|e| note("/name", e.to_string()))

@@ -87,7 +87,7 @@ impl Dev {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
         let started = Instant::now();
         let mut raw = self.file.read(LogFormat::Pretty)?;
-        let folder = Folder::open(raw.data_dir())?;
+        let folder = Folder::open(&raw.data_dir())?;
         let earlier = folder.read_dev_file()?;
         let operator_token = folder.defaults(&mut raw, earlier.as_ref())?;
         let settings = raw.check()?;
@@ -133,13 +133,13 @@ impl Dev {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn open(path: PathBuf) -> anyhow::Result<Self> {
+    fn open(path: &Path) -> anyhow::Result<Self> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(&path)
+            .create(path)
             .with_context(|| format!("{} can't be made", path.display()))?;
-        Ok(Self(fs::canonicalize(&path).with_context(|| {
+        Ok(Self(fs::canonicalize(path).with_context(|| {
             format!("{} can't be opened", path.display())
         })?))
     }

@@ -27,6 +27,12 @@ pub(crate) fn redirect() -> Response {
 /// Serves the files of Swagger UI.
 pub struct SwaggerUi(Arc<Config<'static>>);
 
+impl Default for SwaggerUi {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl SwaggerUi {
     pub fn new() -> Self {
         let config = Config::from("/openapi.json")

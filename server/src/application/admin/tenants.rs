@@ -64,7 +64,7 @@ fn check(command: CreateTenant) -> Result<(Slug, String), Violations> {
             violations.push(Violation {
                 pointer: "/slug".to_owned(),
                 detail: e.to_string(),
-            })
+            });
         })
         .ok();
     let name = command.name.unwrap_or_else(|| command.slug.clone());

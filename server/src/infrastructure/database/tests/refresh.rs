@@ -346,32 +346,3 @@ async fn a_raised_floor_is_a_record_without_secrets(db: Fixture) {
     assert_eq!(case.present(3, 99).await, Rotation::Rotated);
     assert_eq!(case.present(2, 2_007).await, Rotation::Reused);
 }
-
-/// How long a rotation takes; `cargo test --release … -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures"]
-async fn measure() {
-    for db in [
-        super::fixture::sqlite().await,
-        super::fixture::postgres().await,
-    ] {
-        let case = Case::new(&db).await;
-        let start = std::time::Instant::now();
-        let mut secret = 7;
-        for generation in 0..2_000 {
-            assert_eq!(case.present(generation, secret).await, Rotation::Rotated);
-            secret = 1_000 * u64::from(generation + 1) + 7;
-        }
-        let each = start.elapsed() / 2_000;
-        let which = match db.dialect() {
-            Dialect::Sqlite => "sqlite",
-            Dialect::Postgres => "postgres",
-        };
-        tracing::info!(?each, which);
-        std::io::Write::write_all(
-            &mut std::io::stderr(),
-            format!("{which}: {each:?}\n").as_bytes(),
-        )
-        .unwrap();
-    }
-}
