@@ -19,6 +19,8 @@ const PUBLIC: &[&str] = &[
     "login",
     "get_openid_configuration",
     "get_authorization_server_metadata",
+    "get_openid_configuration_well_known_first",
+    "get_authorization_server_metadata_well_known_first",
     "get_jwks",
 ];
 

@@ -11,8 +11,9 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::SERVER_CORE;
 use crate::http;
-use crate::process::{Server, own_cpu_microseconds};
+use crate::process::{Server, core_microseconds, own_cpu_microseconds};
 
 /// Load before the measured span, so that connections, caches and pools are there.
 const WARM_UP: Duration = Duration::from_millis(300);
@@ -49,6 +50,8 @@ pub(crate) struct Sample {
     pub(crate) server_us: f64,
     /// How much of its core the generator used, 0 to 1.
     pub(crate) generator_busy: f64,
+    /// How much of the server's core something else used, 0 to 1.
+    pub(crate) foreign: f64,
 }
 
 #[derive(Default)]
@@ -88,9 +91,9 @@ pub(crate) async fn run<T: Traffic + 'static>(
         .collect();
 
     sleep_until(begin).await;
-    let (server_before, own_before) = (server.cpu_microseconds()?, own_cpu_microseconds()?);
+    let before = CpuTimes::read(server)?;
     sleep_until(begin + length).await;
-    let (server_after, own_after) = (server.cpu_microseconds()?, own_cpu_microseconds()?);
+    let used = CpuTimes::read(server)?.since(&before);
     for task in tasks {
         let ended = timeout(LATE, task).await.context("an answer is missing")?;
         let result = ended.context("a connection panicked")?;
@@ -104,8 +107,7 @@ pub(crate) async fn run<T: Traffic + 'static>(
         .context("all connections have ended")?
         .into_inner();
     let elapsed = span.end.get().duration_since(begin).as_secs_f64();
-    let own_share = (own_after - own_before) as f64 / 1e6 / elapsed;
-    let sample = sample(counts, elapsed, server_after - server_before, own_share);
+    let sample = sample(counts, elapsed, &used);
     Ok((sample, traffic))
 }
 
@@ -171,8 +173,33 @@ async fn connection<T: Traffic>(
     }
 }
 
+/// CPU times in microseconds.
+struct CpuTimes {
+    server: u64,
+    generator: u64,
+    server_core: u64,
+}
+
+impl CpuTimes {
+    fn read(server: &Server) -> Result<Self> {
+        Ok(Self {
+            server: server.cpu_microseconds()?,
+            generator: own_cpu_microseconds()?,
+            server_core: core_microseconds(SERVER_CORE)?,
+        })
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        Self {
+            server: self.server - before.server,
+            generator: self.generator - before.generator,
+            server_core: self.server_core - before.server_core,
+        }
+    }
+}
+
 /// A row that was starved is a result too: zeroes, for the caller to judge.
-fn sample(counts: Counts, elapsed: f64, server_cpu: u64, generator_busy: f64) -> Sample {
+fn sample(counts: Counts, elapsed: f64, used: &CpuTimes) -> Sample {
     let Counts {
         mut latencies,
         refused,
@@ -180,7 +207,6 @@ fn sample(counts: Counts, elapsed: f64, server_cpu: u64, generator_busy: f64) ->
     if latencies.is_empty() || elapsed <= 0.0 {
         return Sample {
             refused,
-            generator_busy,
             ..Sample::default()
         };
     }
@@ -190,12 +216,14 @@ fn sample(counts: Counts, elapsed: f64, server_cpu: u64, generator_busy: f64) ->
         let index = (latencies.len() * percent / 100).min(latencies.len() - 1);
         f64::from(latencies[index]) / 1000.0
     };
+    let share = |microseconds: u64| microseconds as f64 / 1e6 / elapsed;
     Sample {
         per_second: served / elapsed,
         p50_ms: percentile(50),
         p99_ms: percentile(99),
         refused,
-        server_us: server_cpu as f64 / served,
-        generator_busy,
+        server_us: used.server as f64 / served,
+        generator_busy: share(used.generator),
+        foreign: share(used.server_core.saturating_sub(used.server)),
     }
 }

@@ -120,6 +120,28 @@ fn cpu_microseconds(pid: u32) -> Result<u64> {
     Ok(ticks.iter().sum::<u64>() * MICROSECONDS_PER_TICK)
 }
 
+/// CPU time that `core` has spent on anything at all so far.
+pub(crate) fn core_microseconds(core: &str) -> Result<u64> {
+    let stat = fs::read_to_string("/proc/stat").context("could not read /proc/stat")?;
+    let name = format!("cpu{core}");
+    let line = stat
+        .lines()
+        .find(|line| line.split_whitespace().next() == Some(&name))
+        .with_context(|| format!("/proc/stat has no {name}"))?;
+    let ticks: Vec<u64> = line
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    ensure!(ticks.len() >= 8, "/proc/stat has no times of {name}");
+    // user, nice, system, irq, softirq, steal; the two left out are idle and iowait.
+    Ok([0, 1, 2, 5, 6, 7]
+        .iter()
+        .map(|field| ticks[*field])
+        .sum::<u64>()
+        * MICROSECONDS_PER_TICK)
+}
+
 fn read(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_else(|error| format!("(no log: {error})"));
     let lines: Vec<&str> = text.lines().collect();

@@ -31,6 +31,17 @@ async fn metadata_and_keys_are_exact_and_cacheable(installation: Installation) {
         metadata.body
     );
 
+    for name in ["openid-configuration", "oauth-authorization-server"] {
+        let inserted = client
+            .get(&format!("/.well-known/{name}/t/{}", tenant.slug))
+            .await;
+        assert_eq!(inserted.body, metadata.body, "RFC 8414 §3.1");
+        client
+            .get(&format!("/.well-known/{name}/t/ghost"))
+            .await
+            .assert_problem(404, "not-found");
+    }
+
     let jwks = client.get(&tenant.path("/oauth2/jwks")).await;
     assert_eq!(jwks.header("cache-control"), "public, max-age=300");
     assert!(jwks.headers.get("set-cookie").is_none());

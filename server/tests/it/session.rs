@@ -371,3 +371,38 @@ async fn an_access_token_ends_when_it_says() {
         "no error code when nothing was sent (RFC 6750 §3.1)"
     );
 }
+
+/// T60, as far as a busy machine lets it be told: an unknown user costs a hash like a known one.
+#[tokio::test]
+async fn unknown_users_cost_the_same_time_as_wrong_passwords() {
+    let installation = Installation::start(crate::harness::Backend::Sqlite).await;
+    let tenant = installation.tenant().await;
+    let known = tenant.user().await;
+    let (client, path) = (tenant.client(0), tenant.path("/auth/login"));
+    let mut times = [Vec::new(), Vec::new()];
+    for n in 0..31 {
+        for (which, email) in [known.clone(), format!("nobody{n}@example.com")]
+            .iter()
+            .enumerate()
+        {
+            let started = std::time::Instant::now();
+            let answer = client
+                .post(
+                    &path,
+                    json!({ "email": email, "password": "wrong password" }),
+                )
+                .await;
+            answer.assert_problem(401, "wrong-credentials");
+            times[which].push(started.elapsed());
+        }
+    }
+    let [known, unknown] = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2].as_secs_f64()
+    });
+    let ratio = unknown / known;
+    assert!(
+        (0.6..1.6).contains(&ratio),
+        "medians: known {known} s, unknown {unknown} s"
+    );
+}

@@ -67,6 +67,40 @@ impl DiscoveryApi {
         Ok(metadata(&tenant.0))
     }
 
+    /// OpenID configuration, well-known part first
+    ///
+    /// The same as the OpenID configuration, with the well-known part inserted before the issuer's
+    /// path (RFC 8414 §3.1).
+    #[oai(
+        path = "/.well-known/openid-configuration/t/:tenant",
+        method = "get",
+        operation_id = "get_openid_configuration_well_known_first"
+    )]
+    async fn openid_configuration_well_known_first(
+        &self,
+        /// The tenant's slug.
+        tenant: TenantPath,
+    ) -> Result<Answer<200, ServerMetadata>, Refused<DiscoveryRefusals>> {
+        Ok(metadata(&tenant.0))
+    }
+
+    /// Authorization server metadata, well-known part first
+    ///
+    /// The same as the OpenID configuration, at the address that RFC 8414 §3.1 makes of an issuer with
+    /// a path.
+    #[oai(
+        path = "/.well-known/oauth-authorization-server/t/:tenant",
+        method = "get",
+        operation_id = "get_authorization_server_metadata_well_known_first"
+    )]
+    async fn authorization_server_metadata_well_known_first(
+        &self,
+        /// The tenant's slug.
+        tenant: TenantPath,
+    ) -> Result<Answer<200, ServerMetadata>, Refused<DiscoveryRefusals>> {
+        Ok(metadata(&tenant.0))
+    }
+
     /// JSON Web Key Set
     ///
     /// The public keys that the tenant's tokens are signed with (RFC 7517). Nothing else of a key is

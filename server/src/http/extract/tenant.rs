@@ -64,13 +64,14 @@ pub fn app(request: &Request) -> Result<&Arc<App>, Problem> {
 }
 
 async fn enter(app: &App, request: &Request) -> Result<TenantScope, Problem> {
-    // The raw segment: a decoded one would give a tenant a second spelling.
-    let segment = request
+    // The raw segment behind the first `t`: a decoded one would give a tenant a second spelling.
+    // (With RFC 8414 §3.1 the well-known part stands before it.)
+    let mut segments = request
         .original_uri()
         .path()
         .split('/')
-        .nth(2)
-        .unwrap_or_default();
+        .skip_while(|part| *part != "t");
+    let segment = segments.nth(1).unwrap_or_default();
     let not_found = || Problem::new(Kind::NotFound);
     let slug = Slug::parse(segment).map_err(|_| not_found())?;
     let tenant = app

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    super::{DatabaseFloors, DatabaseRotations, DatabaseStore, Dialect},
+    super::{DatabaseFloors, DatabaseRotations, DatabaseStore},
     fixture::{Fixture, grant, new_tenant, now, sign_in},
     on_both,
 };
