@@ -13,6 +13,7 @@ use super::{
     api::{admin::AdminApi, discovery::DiscoveryApi, session::SessionApi},
     edge::AllowedMethods,
     extract::tenant::TenantPath,
+    respond::problem,
 };
 
 type Apis = (DiscoveryApi, SessionApi, AdminApi);
@@ -42,11 +43,34 @@ pub fn document() -> Value {
     }
     document["servers"] = json!([{ "url": "/", "description": "This server" }]);
     tidy(&mut document);
+    exemplify_problems(&mut document);
     for (schema, member) in WRITE_ONLY {
         document["components"]["schemas"][schema]["properties"][member]["writeOnly"] =
             Value::Bool(true);
     }
     document
+}
+
+/// Gives each refusal an example of its own kind.
+fn exemplify_problems(document: &mut Value) {
+    let operations = document["paths"]
+        .as_object_mut()
+        .into_iter()
+        .flat_map(Map::values_mut);
+    let operations = operations
+        .filter_map(Value::as_object_mut)
+        .flat_map(Map::values_mut);
+    for responses in operations.filter_map(|operation| operation["responses"].as_object_mut()) {
+        for (status, response) in responses {
+            let example = status.parse().ok().and_then(problem::example);
+            if let (Some(example), Some(content)) = (
+                example,
+                response["content"].get_mut("application/problem+json"),
+            ) {
+                content["example"] = example;
+            }
+        }
+    }
 }
 
 /// Members that are sent and never answered. (The derive's own attribute would also leave them out

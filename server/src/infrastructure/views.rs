@@ -74,11 +74,15 @@ impl Views for CachedViews {
     ) -> Result<Option<Arc<GrantView>>, StoreError> {
         let key = (tenant.id(), id);
         match freshness {
-            Freshness::Recent => found(
-                self.grants
-                    .try_get_with(key, self.read_grant(tenant, id))
-                    .await,
-            ),
+            Freshness::Recent => match self.grants.get(&key).await {
+                // Without the machinery of a shared read: nearly every request comes this way.
+                Some(view) => Ok(Some(view)),
+                None => found(
+                    self.grants
+                        .try_get_with(key, self.read_grant(tenant, id))
+                        .await,
+                ),
+            },
             Freshness::Now => {
                 let view = found(self.read_grant(tenant, id).await.map_err(Arc::new))?;
                 match &view {
@@ -96,6 +100,9 @@ impl Views for CachedViews {
         id: SessionId,
     ) -> Result<Option<Arc<SessionView>>, StoreError> {
         let key = (tenant.id(), id);
+        if let Some(view) = self.sessions.get(&key).await {
+            return Ok(Some(view));
+        }
         found(
             self.sessions
                 .try_get_with(key, self.read_session(tenant, id))
@@ -148,6 +155,9 @@ impl Tenants for CachedTenants {
     }
 
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
+        if let Some(tenant) = self.by_slug.get(slug).await {
+            return Ok(Some(tenant));
+        }
         found(
             self.by_slug
                 .try_get_with_by_ref(slug, self.read(slug))

@@ -9,6 +9,7 @@ use poem_openapi::{
     param::{Path, Query},
     types::Example,
 };
+use serde::Serialize;
 
 use super::Tag;
 use crate::{
@@ -276,8 +277,9 @@ impl From<CreateTenantBody> for CreateTenant {
 }
 
 /// Whether a tenant serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum TenantStateView {
     /// It serves its users.
     Active,
@@ -286,7 +288,7 @@ pub enum TenantStateView {
 }
 
 /// A tenant.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(rename = "Tenant", example)]
 pub struct TenantView {
     /// The id that never changes and is never used again.
@@ -339,7 +341,7 @@ impl Example for TenantView {
 }
 
 /// A page of tenants.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(example)]
 pub struct TenantPage {
     items: Vec<TenantView>,
@@ -353,5 +355,18 @@ impl Example for TenantPage {
             items: vec![TenantView::example()],
             next_cursor: Nullable(Some("YWNtZQ".to_owned())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::ToJSON;
+
+    use super::*;
+
+    #[test]
+    fn answers_are_written_as_they_are_documented() {
+        let page = TenantPage::example();
+        assert_eq!(serde_json::to_value(&page).ok(), page.to_json());
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use poem::{http::header, web::Data};
 use poem_openapi::{Object, OpenApi, types::Example};
+use serde::Serialize;
 
 use super::Tag;
 use crate::{
@@ -181,7 +182,7 @@ impl Example for JwkSet {
 }
 
 /// What the tenant can do (RFC 8414 §2), as far as it exists.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(example)]
 pub struct ServerMetadata {
     /// The `iss` of the tenant's tokens, byte for byte.
@@ -197,19 +198,20 @@ pub struct ServerMetadata {
 }
 
 /// A set of public keys (RFC 7517 §5).
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(example)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
 }
 
 /// A public key on the P-256 curve (RFC 7517 §4, RFC 7518 §6.2.1).
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 pub struct Jwk {
     /// The key type: `EC`.
     kty: String,
     /// What the key is for: `sig`.
     #[oai(rename = "use")]
+    #[serde(rename = "use")]
     use_: String,
     /// The only algorithm that this key signs with.
     alg: String,
@@ -234,5 +236,20 @@ impl From<&PublicKey> for Jwk {
             x: key.x.clone(),
             y: key.y.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::ToJSON;
+
+    use super::*;
+
+    #[test]
+    fn answers_are_written_as_they_are_documented() {
+        let keys = JwkSet::example();
+        assert_eq!(serde_json::to_value(&keys).ok(), keys.to_json());
+        let metadata = ServerMetadata::example();
+        assert_eq!(serde_json::to_value(&metadata).ok(), metadata.to_json());
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use poem::{http::header, web::Data};
 use poem_openapi::{Enum, Object, OpenApi, Union, types::Example};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::Tag;
@@ -413,7 +414,7 @@ impl FromMembers for RefreshTokenBody {
 }
 
 /// A user, as everyone may see it who is that user.
-#[derive(Clone, Debug, Object)]
+#[derive(Clone, Debug, Object, Serialize)]
 #[oai(example)]
 pub struct UserInfo {
     /// The id: the `sub` of the user's tokens.
@@ -462,19 +463,20 @@ impl Example for UserInfo {
 }
 
 /// A session, delivered the way that was asked for; `delivery` tells which.
-#[derive(Debug, Union)]
+#[derive(Debug, Union, Serialize)]
 #[oai(
     discriminator_name = "delivery",
     one_of = true,
     rename_all = "snake_case"
 )]
+#[serde(tag = "delivery", rename_all = "snake_case")]
 pub enum SignedInView {
     Cookie(CookieSession),
     Body(TokenSession),
 }
 
 /// A session whose tokens are in HttpOnly cookies.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(example)]
 pub struct CookieSession {
     /// Who signed in.
@@ -484,14 +486,14 @@ pub struct CookieSession {
 }
 
 /// The type of an access token (RFC 6749 §7.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 pub enum TokenType {
     /// RFC 6750.
     Bearer,
 }
 
 /// A session whose tokens are in the body.
-#[derive(Object)]
+#[derive(Object, Serialize)]
 #[oai(example)]
 pub struct TokenSession {
     /// Who signed in.
@@ -529,5 +531,26 @@ impl Example for TokenSession {
             token_type: TokenType::Bearer,
             refresh_token: "thr_AQEBmrKd…".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::ToJSON;
+
+    use super::*;
+
+    /// What is sent is what the document's own types would send.
+    #[test]
+    fn answers_are_written_as_they_are_documented() {
+        let written = |value: &SignedInView| serde_json::to_value(value).ok();
+        for view in [
+            SignedInView::Cookie(CookieSession::example()),
+            SignedInView::Body(TokenSession::example()),
+        ] {
+            assert_eq!(written(&view), view.to_json());
+        }
+        let user = UserInfo::example();
+        assert_eq!(serde_json::to_value(&user).ok(), user.to_json());
     }
 }

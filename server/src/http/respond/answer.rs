@@ -12,8 +12,9 @@ use poem_openapi::{
     registry::{
         MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
     },
-    types::{ToJSON, Type},
+    types::Type,
 };
+use serde::Serialize;
 
 use super::{
     json::Json,
@@ -57,7 +58,7 @@ const fn description(status: u16) -> &'static str {
     }
 }
 
-impl<const STATUS: u16, T: Type + ToJSON> ApiResponse for Answer<STATUS, T> {
+impl<const STATUS: u16, T: Type> ApiResponse for Answer<STATUS, T> {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
@@ -78,7 +79,7 @@ impl<const STATUS: u16, T: Type + ToJSON> ApiResponse for Answer<STATUS, T> {
     }
 }
 
-impl<const STATUS: u16, T: ToJSON> IntoResponse for Answer<STATUS, T> {
+impl<const STATUS: u16, T: Serialize + Send> IntoResponse for Answer<STATUS, T> {
     fn into_response(self) -> Response {
         let mut response = Json(self.body).into_response();
         response.set_status(StatusCode::from_u16(STATUS).unwrap_or(StatusCode::OK));

@@ -4,12 +4,16 @@
 
 use std::borrow::Cow;
 
-use poem::{IntoResponse, Response, http::header};
+use poem::{
+    IntoResponse, Response,
+    http::{HeaderValue, StatusCode, header},
+};
 use poem_openapi::{
     payload::Payload,
     registry::{MetaSchema, MetaSchemaRef, Registry},
     types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
 };
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::domain::timestamp::Timestamp;
@@ -30,17 +34,27 @@ impl<T: Type> Payload for Json<T> {
     }
 }
 
-impl<T: ToJSON> IntoResponse for Json<T> {
+impl<T: Serialize + Send> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        let value = self.0.to_json().unwrap_or(Value::Null);
-        Response::builder()
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(value.to_string())
+        // Written at once: by way of a tree of values it would cost more than a signature's tenth.
+        let mut body = Vec::with_capacity(1_024);
+        if let Err(error) = serde_json::to_writer(&mut body, &self.0) {
+            // No type of ours has a map with keys that are no strings, or an error of its own.
+            tracing::error!(%error, "an answer can't be written");
+            return Response::builder()
+                .status(StatusCode::INTERNAL_SERVER_ERROR)
+                .finish();
+        }
+        let mut response = Response::from(body);
+        let kind = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
     }
 }
 
 /// A member that is always present and may be null. (`Option` is a member that may be absent.)
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct Nullable<T>(pub Option<T>);
 
 impl<T: Type> Type for Nullable<T> {
@@ -125,6 +139,12 @@ impl Type for DateTime {
 
     fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
         Box::new(std::iter::once(self))
+    }
+}
+
+impl Serialize for DateTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_rfc3339())
     }
 }
 

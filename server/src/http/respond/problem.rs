@@ -368,22 +368,35 @@ pub struct ProblemView {
     errors: Option<Vec<ViolationView>>,
 }
 
-impl Example for ProblemView {
-    fn example() -> Self {
+/// An example of a problem with this status.
+pub fn example(status: u16) -> Option<serde_json::Value> {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.row().0 == status)?;
+    ProblemView {
+        errors: None,
+        ..ProblemView::of(kind)
+    }
+    .to_json()
+}
+
+impl ProblemView {
+    fn of(kind: Kind) -> Self {
         Self {
-            type_: format!(
-                "https://id.example.com/problems/{}",
-                Kind::InvalidBody.slug()
-            ),
-            title: Kind::InvalidBody.title().to_owned(),
-            status: i32::from(Kind::InvalidBody.row().0),
-            detail: Kind::InvalidBody.remedy().to_owned(),
+            type_: format!("https://id.example.com/problems/{}", kind.slug()),
+            title: kind.title().to_owned(),
+            status: i32::from(kind.row().0),
+            detail: kind.remedy().to_owned(),
             instance: "urn:uuid:0dcbc1b3-0e42-48e6-8db1-f523acf64bed".to_owned(),
             errors: Some(vec![ViolationView {
                 pointer: "/email".to_owned(),
                 detail: "is missing".to_owned(),
             }]),
         }
+    }
+}
+
+impl Example for ProblemView {
+    fn example() -> Self {
+        Self::of(Kind::InvalidBody)
     }
 }
 

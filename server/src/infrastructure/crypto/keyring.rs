@@ -139,6 +139,10 @@ impl CachedKeyring {
 #[async_trait]
 impl Keyring for CachedKeyring {
     async fn keys(&self, tenant: &TenantScope) -> Result<Arc<TenantKeys>, Error> {
+        // Without the machinery of a shared load: nearly every request comes this way.
+        if let Some(keys) = self.opened.get(&tenant.id()).await {
+            return Ok(keys);
+        }
         self.opened
             .try_get_with(tenant.id(), self.load(tenant))
             .await
