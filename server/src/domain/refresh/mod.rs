@@ -1,4 +1,4 @@
-//! Rotating refresh tokens: the token's form ([`token`]) and the decision about one ([`family`]).
+//! Rotating refresh tokens: the token's form (`token`) and the decision about one (`family`).
 //!
 //! A refresh token is opaque to clients. Inside it names its family and generation and carries a
 //! tag that only we can make, so junk, truncations and foreign tokens are refused before any store

@@ -1,6 +1,6 @@
 //! The SQL stores: SQLite and Postgres behind one set of queries.
 //!
-//! Work inside a tenant goes through [`tenant_tx::TenantTx`], whose queries carry the tenant; on
+//! Work inside a tenant goes through `tenant_tx::TenantTx`, whose queries carry the tenant; on
 //! Postgres row-level security says the same once more.
 
 mod clients;
