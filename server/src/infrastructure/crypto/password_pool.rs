@@ -1,0 +1,313 @@
+//! Password hashing on threads of its own.
+//!
+//! A hash costs 19 MiB and some 15 ms of one core. So there are as many workers as cores and no
+//! more, each keeps its memory, and what waits is bounded and served in turn between tenants.
+//! Refreshes and health checks never queue here. The workers run at a lower priority: a flood of
+//! logins must not slow refreshes down.
+
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use argon2::{Block, Params};
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+
+use super::{
+    fair_queue::{FairQueue, Full},
+    phc::{self, Cost},
+};
+use crate::{
+    application::{
+        error::HashingError,
+        ports::{Entropy, PasswordHasher},
+    },
+    domain::{
+        id::TenantId,
+        password::{Password, PasswordHash},
+    },
+};
+
+/// What one hash of the default cost takes on a core of its own.
+const USUAL_TIME: Duration = Duration::from_millis(15);
+
+/// How much is hashed at once and how long it may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordPoolOptions {
+    pub cost: Cost,
+    pub workers: NonZeroUsize,
+    /// How long the last one in the queue should wait at most.
+    pub target_wait: Duration,
+    /// How much lower than normal the workers' priority is (Linux `nice`, 0 to 19).
+    pub niceness: i32,
+}
+
+impl Default for PasswordPoolOptions {
+    fn default() -> Self {
+        Self {
+            cost: Cost::default(),
+            workers: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            target_wait: Duration::from_secs(1),
+            niceness: 5,
+        }
+    }
+}
+
+impl PasswordPoolOptions {
+    fn queue_limit(&self) -> usize {
+        let per_worker = self.target_wait.as_millis() / USUAL_TIME.as_millis();
+        usize::try_from(per_worker)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(self.workers.get())
+            .max(1)
+    }
+}
+
+/// A pool of hashing threads. They end when it is dropped.
+pub struct PasswordPool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+    params: Params,
+    entropy: Arc<dyn Entropy>,
+}
+
+struct State {
+    queue: FairQueue<TenantId, Job>,
+    stopped: bool,
+}
+
+enum Job {
+    Hash {
+        password: Password,
+        reply: oneshot::Sender<Result<PasswordHash, HashingError>>,
+    },
+    Verify {
+        password: Password,
+        hash: Option<PasswordHash>,
+        reply: oneshot::Sender<Result<bool, HashingError>>,
+    },
+}
+
+impl Job {
+    /// Whether the client went away meanwhile.
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Hash { reply, .. } => reply.is_closed(),
+            Self::Verify { reply, .. } => reply.is_closed(),
+        }
+    }
+}
+
+impl fmt::Debug for PasswordPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasswordPool").finish_non_exhaustive()
+    }
+}
+
+/// Why the pool did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordPoolError {
+    #[error("argon2 refuses these parameters")]
+    Cost,
+    #[error("no thread could be started")]
+    Thread(#[source] std::io::Error),
+}
+
+impl PasswordPool {
+    /// Starts the workers.
+    pub fn start(
+        options: PasswordPoolOptions,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, PasswordPoolError> {
+        let params = options.cost.params().ok_or(PasswordPoolError::Cost)?;
+        let pool = Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(State {
+                    queue: FairQueue::new(options.queue_limit()),
+                    stopped: false,
+                }),
+                work: Condvar::new(),
+                params,
+                entropy,
+            }),
+        };
+        for number in 0..options.workers.get() {
+            let shared = Arc::clone(&pool.shared);
+            thread::Builder::new()
+                .name(format!("password-{number}"))
+                .spawn(move || {
+                    lower_priority(options.niceness);
+                    shared.work();
+                })
+                .map_err(PasswordPoolError::Thread)?;
+        }
+        Ok(pool)
+    }
+
+    async fn run<T>(
+        &self,
+        tenant: TenantId,
+        job: Job,
+        answer: oneshot::Receiver<Result<T, HashingError>>,
+    ) -> Result<T, HashingError> {
+        self.shared.enqueue(tenant, job)?;
+        answer.await.unwrap_or(Err(HashingError::Stopped))
+    }
+}
+
+impl Drop for PasswordPool {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.stopped = true;
+        // Whoever waits learns that nobody will hash.
+        state.queue.retain(|_| false);
+        drop(state);
+        self.shared.work.notify_all();
+    }
+}
+
+#[async_trait]
+impl PasswordHasher for PasswordPool {
+    async fn hash(
+        &self,
+        tenant: TenantId,
+        password: Password,
+    ) -> Result<PasswordHash, HashingError> {
+        let (reply, answer) = oneshot::channel();
+        self.run(tenant, Job::Hash { password, reply }, answer)
+            .await
+    }
+
+    async fn verify(
+        &self,
+        tenant: TenantId,
+        password: Password,
+        hash: Option<PasswordHash>,
+    ) -> Result<bool, HashingError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Verify {
+            password,
+            hash,
+            reply,
+        };
+        self.run(tenant, job, answer).await
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it is held; if something did, the queue would still be whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enqueue(&self, tenant: TenantId, job: Job) -> Result<(), HashingError> {
+        let mut state = self.lock();
+        if state.stopped {
+            return Err(HashingError::Stopped);
+        }
+        if let Err(Full(job)) = state.queue.push(tenant, job) {
+            state.queue.retain(|waiting| !waiting.is_abandoned());
+            if state.queue.push(tenant, job).is_err() {
+                drop(state);
+                return Err(HashingError::Overloaded {
+                    retry_after: self.jittered_second(),
+                });
+            }
+        }
+        drop(state);
+        self.work.notify_one();
+        Ok(())
+    }
+
+    /// One to three seconds, so that those who were turned away don't come back together.
+    fn jittered_second(&self) -> Duration {
+        let mut byte = [0];
+        self.entropy.fill(&mut byte);
+        Duration::from_secs(1 + u64::from(byte[0] % 3))
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            match state.queue.pop() {
+                Some(job) if job.is_abandoned() => {}
+                Some(job) => return Some(job),
+                None => {
+                    state = self
+                        .work
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    fn work(&self) {
+        // Made at the first job and kept: an idle server doesn't hold it, a busy one doesn't
+        // allocate 19 MiB per login.
+        let mut memory = Vec::new();
+        while let Some(job) = self.next() {
+            if memory.is_empty() {
+                memory = vec![Block::new(); self.params.block_count()];
+            }
+            match job {
+                Job::Hash { password, reply } => {
+                    let _client_gone = reply.send(self.hash(&password, &mut memory));
+                }
+                Job::Verify {
+                    password,
+                    hash,
+                    reply,
+                } => {
+                    let _client_gone =
+                        reply.send(self.verify(&password, hash.as_ref(), &mut memory));
+                }
+            }
+        }
+    }
+
+    fn hash(
+        &self,
+        password: &Password,
+        memory: &mut [Block],
+    ) -> Result<PasswordHash, HashingError> {
+        let mut salt = [0; 16];
+        self.entropy.fill(&mut salt);
+        phc::hash(password, salt, &self.params, memory)
+    }
+
+    fn verify(
+        &self,
+        password: &Password,
+        hash: Option<&PasswordHash>,
+        memory: &mut [Block],
+    ) -> Result<bool, HashingError> {
+        match hash {
+            Some(hash) => phc::verify(password, hash, memory),
+            // The same work as for a hash of today's cost, so that the time tells nobody whether
+            // the account exists.
+            None => self.hash(password, memory).map(|_| false),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn lower_priority(niceness: i32) {
+    // On Linux the priority is the thread's own. A kernel that refuses costs fairness, no more.
+    let _refused =
+        rustix::process::setpriority_process(Some(rustix::thread::gettid()), niceness).is_err();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lower_priority(_niceness: i32) {}

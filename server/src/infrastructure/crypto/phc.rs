@@ -1,0 +1,117 @@
+//! Password hashes as PHC strings, and how much work they may ask for.
+
+use argon2::{
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{self, Output, ParamsString, Salt},
+};
+use subtle::ConstantTimeEq;
+
+use crate::{
+    application::error::HashingError,
+    domain::password::{Password, PasswordHash},
+};
+
+/// The most work a stored hash may ask for: an imported one may come from an attacker.
+const MAX_MEMORY_KIB: u32 = 256 * 1024;
+const MAX_PASSES: u32 = 10;
+const MAX_LANES: u32 = 8;
+/// 256 bits of output.
+const OUTPUT_LENGTH: usize = 32;
+
+/// What a new hash costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    pub memory_kib: u32,
+    pub passes: u32,
+}
+
+impl Default for Cost {
+    /// The minimum of the OWASP Password Storage Cheat Sheet for argon2id.
+    fn default() -> Self {
+        Self {
+            memory_kib: 19_456,
+            passes: 2,
+        }
+    }
+}
+
+impl Cost {
+    pub(super) fn params(self) -> Option<Params> {
+        // One lane: a worker has one thread.
+        Params::new(self.memory_kib, self.passes, 1, Some(OUTPUT_LENGTH)).ok()
+    }
+}
+
+/// Hashes a password into a PHC string.
+pub(super) fn hash(
+    password: &Password,
+    salt: [u8; 16],
+    params: &Params,
+    memory: &mut [Block],
+) -> Result<PasswordHash, HashingError> {
+    let mut output = [0; OUTPUT_LENGTH];
+    argon2id(params)
+        .hash_password_into_with_memory(password.expose(), &salt, &mut output, memory)
+        .map_err(|_| HashingError::UnreadableHash)?;
+    let unreadable = |_| HashingError::UnreadableHash;
+    let phc = phc::PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(params).map_err(|_| HashingError::UnreadableHash)?,
+        salt: Some(Salt::new(&salt).map_err(unreadable)?),
+        hash: Some(Output::new(&output).map_err(unreadable)?),
+    };
+    Ok(PasswordHash::from_phc(phc.to_string()))
+}
+
+/// Verifies a password against a PHC string. `memory` serves hashes that fit into it; a larger one
+/// gets its own for this call.
+pub(super) fn verify(
+    password: &Password,
+    hash: &PasswordHash,
+    memory: &mut [Block],
+) -> Result<bool, HashingError> {
+    let stored = Stored::parse(hash).ok_or(HashingError::UnreadableHash)?;
+    let blocks = stored.argon2.params().block_count();
+    let mut own_memory;
+    let memory = if blocks <= memory.len() {
+        memory
+    } else {
+        own_memory = vec![Block::new(); blocks];
+        &mut own_memory
+    };
+    let mut output = vec![0; stored.output.len()];
+    stored
+        .argon2
+        .hash_password_into_with_memory(password.expose(), &stored.salt, &mut output, memory)
+        .map_err(|_| HashingError::UnreadableHash)?;
+    Ok(output.ct_eq(stored.output.as_bytes()).into())
+}
+
+struct Stored {
+    argon2: Argon2<'static>,
+    salt: Salt,
+    output: Output,
+}
+
+impl Stored {
+    fn parse(hash: &PasswordHash) -> Option<Self> {
+        let phc = phc::PasswordHash::new(hash.as_phc()).ok()?;
+        let algorithm = Algorithm::new(phc.algorithm.as_str()).ok()?;
+        // A PHC string without a version is from before 1.3.
+        let version = Version::try_from(phc.version.unwrap_or(0x10)).ok()?;
+        let params = Params::try_from(&phc).ok()?;
+        let affordable = params.m_cost() <= MAX_MEMORY_KIB
+            && params.t_cost() <= MAX_PASSES
+            && params.p_cost() <= MAX_LANES;
+        affordable.then_some(Self {
+            argon2: Argon2::new(algorithm, version, params),
+            salt: phc.salt?,
+            output: phc.hash?,
+        })
+    }
+}
+
+pub(super) fn argon2id(params: &Params) -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+}
