@@ -11,3 +11,5 @@
 pub mod application;
 pub mod domain;
 pub mod infrastructure;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
