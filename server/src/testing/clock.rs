@@ -1,7 +1,10 @@
 //! A clock that tests move.
 
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -9,34 +12,25 @@ use crate::{
     application::ports::Clock, domain::timestamp::Timestamp, infrastructure::clock::SystemClock,
 };
 
-/// Real time and an offset that only grows when told to. Stores that read their own clock add the
-/// same offset, so that all of an installation moves together.
-#[derive(Debug, Default)]
+/// Real time and an offset. Stores with a clock of their own follow it through
+/// [`Clock::offset_micros`]. Clones move together.
+#[derive(Clone, Debug, Default)]
 pub struct TestClock {
-    offset_micros: AtomicI64,
+    offset_micros: Arc<AtomicI64>,
 }
 
 impl TestClock {
-    /// Real time, for now.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Moves the clock forward.
-    pub fn advance(&self, duration: Duration) {
-        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    pub fn advance(&self, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         self.offset_micros.fetch_add(micros, Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(
-            SystemClock
-                .now()
-                .as_micros()
-                .saturating_add(self.offset_micros()),
-        )
+        let real = SystemClock.now().as_micros();
+        Timestamp::from_micros(real.saturating_add(self.offset_micros()))
     }
 
     fn offset_micros(&self) -> i64 {

@@ -83,7 +83,7 @@ impl Installation {
     }
 
     pub(crate) async fn with_stores(folder: TempDir, database: &str, redis: Option<&str>) -> Self {
-        let clock = Arc::new(TestClock::new());
+        let clock = Arc::new(TestClock::default());
         let connected = tokenhouse_server::infrastructure::database::connect(database)
             .await
             .unwrap();

@@ -131,8 +131,12 @@ impl RedisConnection {
 
     /// Sends a command once.
     pub(super) async fn call(&self, command: &Cmd) -> Result<Value, RedisError> {
-        // A clone shares the connection.
-        self.manager.clone().req_packed_command(command).await
+        // A clone shares the connection. What the server refuses comes as a value at this level.
+        self.manager
+            .clone()
+            .req_packed_command(command)
+            .await
+            .and_then(Value::extract_error)
     }
 
     /// Sends a command, and again when the connection turns out to be gone: after a restart of

@@ -56,6 +56,19 @@ impl RedisRotations {
         })
     }
 
+    /// As after a restart of Redis: it doesn't know the script by this hash.
+    #[cfg(test)]
+    pub(super) fn with_unknown_script(
+        connection: RedisConnection,
+        floors: Arc<FloorWriter>,
+    ) -> Self {
+        Self {
+            connection,
+            script_hash: "0".repeat(40),
+            floors,
+        }
+    }
+
     async fn run(&self, key: &TenantKey, request: &RotationRequest) -> Result<Value, RedisError> {
         let cached = command("EVALSHA", &self.script_hash, key, request);
         match self.call(&cached, request).await {

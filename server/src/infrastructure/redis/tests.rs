@@ -1,1 +1,375 @@
+//! Redis against the contract, and what is Redis' own. `cargo xtask test` starts a server for it.
 
+mod floors;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use redis::{Cmd, Value};
+
+use super::{
+    connection::{RedisConnection, RedisUnfit},
+    floor_writer::FloorWriter,
+    rotations::RedisRotations,
+    tenant_key::TenantKey,
+};
+use crate::{
+    application::{
+        error::StoreError,
+        ports::{
+            Clock, Dependency, Entropy, Floors, RaisedFloor, Rotation, RotationRequest, Rotations,
+        },
+    },
+    domain::{
+        client::ClientId,
+        grant::Floor,
+        id::{GrantId, TenantId},
+        refresh::{
+            Generation, Lifetimes, Presented, RefreshToken, Secret, Successor, TagKey, TagKeyId,
+        },
+        secret::Key256,
+        tenant::TenantScope,
+    },
+    infrastructure::entropy::SystemEntropy,
+    rotations_contract, testing,
+    testing::{
+        clock::TestClock,
+        contract::rotations::{Fixture, Volatile},
+        entropy::draw,
+    },
+};
+
+fn url() -> String {
+    std::env::var("TOKENHOUSE_TEST_REDIS_URL")
+        .expect("TOKENHOUSE_TEST_REDIS_URL is set: run cargo xtask test")
+}
+
+async fn connection() -> RedisConnection {
+    connection_to(&url()).await
+}
+
+async fn connection_to(url: &str) -> RedisConnection {
+    RedisConnection::connect(url)
+        .await
+        .expect("the Redis of the tests runs")
+}
+
+/// Floors that nobody reads.
+struct NoFloors;
+
+#[async_trait]
+impl Floors for NoFloors {
+    async fn raise(&self, _tenant: TenantId, _floors: &[RaisedFloor]) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+struct RedisFixture {
+    tenant: TenantScope,
+    clock: TestClock,
+    connection: RedisConnection,
+    one: Arc<RedisRotations>,
+    other: Arc<RedisRotations>,
+}
+
+impl RedisFixture {
+    async fn new() -> Self {
+        Self::on(&url()).await
+    }
+
+    async fn on(url: &str) -> Self {
+        let instance = |connection| async {
+            let floors = Arc::new(FloorWriter::start(Arc::new(NoFloors), 1_000));
+            let rotations = RedisRotations::load(connection, floors).await;
+            Arc::new(rotations.expect("the script loads"))
+        };
+        Self {
+            tenant: testing::tenant(),
+            clock: TestClock::default(),
+            connection: connection_to(url).await,
+            one: instance(connection_to(url).await).await,
+            other: instance(connection_to(url).await).await,
+        }
+    }
+
+    async fn run(&self, command: &Cmd) -> Value {
+        self.connection.call(command).await.expect("Redis answers")
+    }
+
+    async fn on_family(&self, command: &str, family: GrantId) -> Value {
+        let mut command = redis::cmd(command);
+        command.arg(TenantKey::family(&self.tenant, family));
+        self.run(&command).await
+    }
+
+    fn request(&self, family: GrantId, secret: &Secret, successor: &Secret) -> RotationRequest {
+        let now = self.clock.now();
+        RotationRequest {
+            family,
+            owner: ClientId::first_party(),
+            floor: Floor {
+                generation: Generation::FIRST,
+                leaf: Some(secret.digest()),
+                idle_end: now + Duration::from_secs(100),
+                absolute_end: now + Duration::from_secs(1_000),
+            },
+            floor_is_fresh: true,
+            presented: Presented {
+                client_id: ClientId::first_party(),
+                generation: Generation::FIRST,
+                digest: secret.digest(),
+            },
+            successor: Successor {
+                digest: successor.digest(),
+                sealed: b"sealed".to_vec(),
+            },
+            lifetimes: Lifetimes {
+                idle: Duration::from_secs(100),
+                retry_window: Duration::from_secs(30),
+            },
+            now,
+            clock_offset: self.clock.offset_micros(),
+        }
+    }
+
+    async fn rotate(&self, request: &RotationRequest) -> Rotation {
+        self.one
+            .rotate(&self.tenant, request)
+            .await
+            .expect("Redis answers")
+    }
+}
+
+#[async_trait]
+impl Fixture for RedisFixture {
+    fn tenant(&self) -> &TenantScope {
+        &self.tenant
+    }
+
+    fn clock(&self) -> &TestClock {
+        &self.clock
+    }
+
+    fn rotations(&self) -> Arc<dyn Rotations> {
+        Arc::clone(&self.one) as Arc<dyn Rotations>
+    }
+
+    fn second_instance(&self) -> Arc<dyn Rotations> {
+        Arc::clone(&self.other) as Arc<dyn Rotations>
+    }
+
+    /// The first rotation makes the record.
+    async fn add_family(&self, _family: GrantId, _owner: &ClientId, _floor: &Floor) {}
+
+    fn volatile(&self) -> Option<&dyn Volatile> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Volatile for RedisFixture {
+    async fn lose(&self, family: GrantId) {
+        self.on_family("DEL", family).await;
+    }
+
+    async fn save(&self, family: GrantId) -> Vec<u8> {
+        match self.on_family("DUMP", family).await {
+            Value::BulkString(dump) => dump,
+            other => panic!("no record to save: {other:?}"),
+        }
+    }
+
+    async fn restore(&self, family: GrantId, saved: &[u8]) {
+        let mut restore = redis::cmd("RESTORE");
+        restore.arg(TenantKey::family(&self.tenant, family));
+        restore.arg(600_000).arg(saved).arg("REPLACE");
+        self.run(&restore).await;
+    }
+}
+
+rotations_contract!(RedisFixture::new);
+
+fn random_secret() -> Secret {
+    Secret::from_entropy(draw(&SystemEntropy as &dyn Entropy))
+}
+
+fn random_family(fixture: &RedisFixture) -> GrantId {
+    GrantId::new(fixture.clock.now(), draw(&SystemEntropy as &dyn Entropy))
+}
+
+#[tokio::test]
+async fn a_dump_holds_nothing_that_can_be_used() {
+    let fixture = RedisFixture::new().await;
+    let family = random_family(&fixture);
+    let (secret, successor) = (random_secret(), random_secret());
+    let request = fixture.request(family, &secret, &successor);
+    assert_eq!(fixture.rotate(&request).await, Rotation::Rotated);
+
+    let Value::Array(fields) = fixture.on_family("HGETALL", family).await else {
+        panic!("there is a record");
+    };
+    let dump: Vec<u8> = fields
+        .into_iter()
+        .flat_map(|field| match field {
+            Value::BulkString(bytes) => bytes,
+            other => panic!("not a string: {other:?}"),
+        })
+        .collect();
+    let contains = |part: &[u8]| dump.windows(part.len()).any(|window| window == part);
+    assert!(
+        contains(successor.digest().as_bytes()),
+        "the digest is kept"
+    );
+    let key = TagKey {
+        id: TagKeyId(1),
+        key: Key256::from_bytes([1; 32]),
+    };
+    for (generation, secret) in [(0, secret), (1, successor)] {
+        assert!(!contains(&secret.expose()[..8]));
+        let token = RefreshToken {
+            family,
+            generation: Generation(generation),
+            secret,
+        }
+        .encode(fixture.tenant.id(), &key);
+        assert!(!contains(&token.as_bytes()[..12]));
+    }
+}
+
+#[tokio::test]
+async fn flushing_redis_logs_nobody_out() {
+    // A database of its own: the other tests must keep their records.
+    let mut url = url::Url::parse(&url()).expect("a URL");
+    url.set_path("/15");
+    let fixture = RedisFixture::on(url.as_str()).await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let family = random_family(&fixture);
+        let (first, second) = (random_secret(), random_secret());
+        let request = fixture.request(family, &first, &second);
+        assert_eq!(fixture.rotate(&request).await, Rotation::Rotated);
+        clients.push((request, second));
+    }
+    fixture.run(redis::cmd("FLUSHDB").arg("SYNC")).await;
+    fixture.run(redis::cmd("SCRIPT").arg("FLUSH")).await;
+    for (before, second) in clients {
+        let third = random_secret();
+        let mut request = fixture.request(before.family, &second, &third);
+        request.floor = before.floor;
+        request.presented.generation = Generation(1);
+        request.floor_is_fresh = false;
+        assert_eq!(fixture.rotate(&request).await, Rotation::Reload);
+        request.floor_is_fresh = true;
+        assert_eq!(fixture.rotate(&request).await, Rotation::Rotated);
+    }
+}
+
+/// A restart or a failover takes the script along with the records.
+#[tokio::test]
+async fn a_script_that_redis_forgot_is_sent_again() {
+    let fixture = RedisFixture::new().await;
+    let forgetful = RedisRotations::with_unknown_script(
+        fixture.connection.clone(),
+        Arc::new(FloorWriter::start(Arc::new(NoFloors), 1)),
+    );
+    let (secret, successor) = (random_secret(), random_secret());
+    let request = fixture.request(random_family(&fixture), &secret, &successor);
+    assert_eq!(
+        forgetful
+            .rotate(&fixture.tenant, &request)
+            .await
+            .expect("Redis answers"),
+        Rotation::Rotated
+    );
+}
+
+#[tokio::test]
+async fn a_record_lives_as_long_as_its_token() {
+    let fixture = RedisFixture::new().await;
+    let family = random_family(&fixture);
+    let request = fixture.request(family, &random_secret(), &random_secret());
+    fixture.rotate(&request).await;
+    for _ in 0..2 {
+        let Value::Int(left) = fixture.on_family("PTTL", family).await else {
+            panic!("PTTL gives a number");
+        };
+        assert!((90_000..=100_000).contains(&left), "{left} ms");
+        // Reuse keeps the record as long, so that it stays known.
+        let forged = fixture.request(family, &random_secret(), &random_secret());
+        fixture.rotate(&forged).await;
+    }
+}
+
+/// Times are 16 digits long; Lua's tostring() keeps 14.
+#[tokio::test]
+async fn times_keep_their_microseconds() {
+    let fixture = RedisFixture::new().await;
+    let family = random_family(&fixture);
+    let mut request = fixture.request(family, &random_secret(), &random_secret());
+    let micros = request.floor.absolute_end.as_micros() / 10 * 10 + 7;
+    request.floor.absolute_end = crate::domain::timestamp::Timestamp::from_micros(micros);
+    fixture.rotate(&request).await;
+    let mut get = redis::cmd("HGET");
+    get.arg(TenantKey::family(&fixture.tenant, family)).arg("a");
+    assert_eq!(
+        fixture.run(&get).await,
+        Value::BulkString(micros.to_string().into_bytes())
+    );
+}
+
+#[tokio::test]
+async fn lifetimes_without_end_do_not_break_the_script() {
+    let fixture = RedisFixture::new().await;
+    let mut request = fixture.request(random_family(&fixture), &random_secret(), &random_secret());
+    request.lifetimes.idle = Duration::MAX;
+    assert_eq!(fixture.rotate(&request).await, Rotation::Rotated);
+    assert_eq!(
+        fixture.rotate(&request).await,
+        Rotation::Repeated {
+            sealed_successor: b"sealed".to_vec()
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_healthy_redis_is_ready_and_fit() {
+    let connection = connection().await;
+    assert_eq!(connection.name(), "redis");
+    connection.check().await.expect("it answers");
+    let findings = connection.inspect().await.expect("it evicts nothing");
+    assert_eq!(findings.eviction_policy.as_deref(), Some("noeviction"));
+    assert!(findings.version.is_some() && findings.append_only.is_some());
+    assert_eq!(findings.replicas, Some(0));
+}
+
+#[tokio::test]
+async fn other_kinds_of_redis_are_refused_by_name() {
+    for (url, scheme) in [
+        ("rediss://host", "rediss"),
+        ("sentinel://host", "sentinel"),
+        ("http://user:secret@host", "http"),
+    ] {
+        let error = RedisConnection::connect(url).await.expect_err(url);
+        assert!(matches!(&error, RedisUnfit::Scheme(found) if found == scheme));
+        assert!(!error.to_string().contains("secret"));
+    }
+    assert!(matches!(
+        RedisConnection::connect("localhost:6379").await,
+        Err(RedisUnfit::Scheme(_))
+    ));
+    assert!(matches!(
+        RedisConnection::connect("redis://127.0.0.1:1").await,
+        Err(RedisUnfit::Unreachable(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_tenants_key_names_the_tenant_and_one_slot() {
+    let tenant = testing::tenant();
+    let family = GrantId::new(
+        TestClock::default().now(),
+        draw(&SystemEntropy as &dyn Entropy),
+    );
+    let key = TenantKey::family(&tenant, family);
+    assert_eq!(key.as_str(), format!("rt:{{{}/{family}}}", tenant.id()));
+}
