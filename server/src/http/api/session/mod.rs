@@ -1,0 +1,243 @@
+//! The first-party session API: a tenant's users sign up, log in, stay logged in and log out.
+
+pub mod wire;
+
+use std::sync::Arc;
+
+use poem::{http::header, web::Data};
+use poem_openapi::OpenApi;
+
+use self::wire::{Delivery, LoginBody, RefreshTokenBody, SignedInView, SignupBody, UserInfo};
+use super::Tag;
+use crate::{
+    app::App,
+    application::{
+        current_user,
+        error::{Error, NotSignedIn},
+        login::{self, SignedIn},
+        logout, refresh, signup,
+    },
+    domain::client::ClientId,
+    http::{
+        cookies,
+        extract::{
+            body::{JsonBody, OptionalJsonBody},
+            credentials::{AccessToken, Origin, SessionCookies},
+            tenant::TenantPath,
+        },
+        respond::answer::{Answer, NoContent, Refused, refusals},
+    },
+};
+
+/// Operations of the session API.
+#[derive(Debug)]
+pub struct SessionApi;
+
+refusals! {
+    /// Refusals of a sign-up.
+    SignupRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        404 => "No such tenant.",
+        409 => "The email address is taken.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
+        500 => "A fault of the server.",
+        503 => "Too busy, or a store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of a login.
+    LoginRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        401 => "Unknown user or wrong password; the answer does not say which.",
+        403 => "A page of another origin asked for cookies.",
+        404 => "No such tenant.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
+        500 => "A fault of the server.",
+        503 => "Too busy, or a store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of a refresh.
+    RefreshRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        401 => "The refresh token is missing, unknown, expired, ended or was used before.",
+        403 => "A page of another origin used the cookie.",
+        404 => "No such tenant.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Send the same request again: it gets the same successor.",
+    }
+}
+
+refusals! {
+    /// Refusals of a logout.
+    LogoutRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        403 => "A page of another origin used a cookie.",
+        404 => "No such tenant.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. The session may live on: try again.",
+    }
+}
+
+refusals! {
+    /// Refusals of a look at the current user.
+    CurrentUserRefusals {
+        401 => "No access token, or one that does not count (RFC 6750 §3.1).",
+        404 => "No such tenant.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+#[OpenApi(tag = "Tag::Session")]
+impl SessionApi {
+    /// Sign up
+    ///
+    /// Makes a user of the tenant. It does not sign in: log in next.
+    #[oai(
+        path = "/t/:tenant/auth/signup",
+        method = "post",
+        operation_id = "signup"
+    )]
+    async fn signup(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        body: JsonBody<SignupBody>,
+    ) -> Result<Answer<201, UserInfo>, Refused<SignupRefusals>> {
+        let user = signup::signup(&app, &tenant.0, body.0.into(), app.now()).await?;
+        Ok(Answer::new(UserInfo::from(&user)))
+    }
+
+    /// Log in
+    ///
+    /// Opens a session. With `delivery: "cookie"` (the default) both tokens are set as HttpOnly
+    /// cookies and the body carries none; with `"body"` they are in the body, for apps and scripts.
+    #[oai(
+        path = "/t/:tenant/auth/login",
+        method = "post",
+        operation_id = "login"
+    )]
+    async fn login(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        origin: Origin,
+        body: JsonBody<LoginBody>,
+    ) -> Result<Answer<200, SignedInView>, Refused<LoginRefusals>> {
+        let JsonBody(body) = body;
+        let delivery = body.delivery();
+        if delivery == Delivery::Cookie {
+            origin.check(&tenant.0)?;
+        }
+        let signed_in = login::login(&app, &tenant.0, body.into(), app.now()).await?;
+        Ok(deliver(&tenant, &signed_in, delivery))
+    }
+
+    /// Refresh
+    ///
+    /// Exchanges the refresh token, from the body or else from the cookie, for its successor and a
+    /// fresh access token, delivered the way the token came. The old token counts no more; only
+    /// within the tenant's retry window (30 s by default) it gives the same successor again, so that
+    /// a lost answer can be made up for by sending the same request. Using an older one ends the
+    /// session.
+    #[oai(
+        path = "/t/:tenant/auth/refresh",
+        method = "post",
+        operation_id = "refresh_session"
+    )]
+    async fn refresh(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        cookies: SessionCookies,
+        body: OptionalJsonBody<RefreshTokenBody>,
+    ) -> Result<Answer<200, SignedInView>, Refused<RefreshRefusals>> {
+        let (token, delivery) = match body.0.and_then(RefreshTokenBody::into_token) {
+            Some(token) => (token, Delivery::Body),
+            None => {
+                let token = cookies.refresh_token(&tenant.0)?;
+                (
+                    token.ok_or(Error::Unauthenticated(NotSignedIn::NoCredential))?,
+                    Delivery::Cookie,
+                )
+            }
+        };
+        let client = ClientId::first_party();
+        let signed_in = refresh::refresh(&app, &tenant.0, &client, &token, app.now()).await?;
+        Ok(deliver(&tenant, &signed_in, delivery))
+    }
+
+    /// Log out
+    ///
+    /// Ends the session of the refresh token in the body, the cookies or the bearer token, and clears
+    /// the cookies. Doing it twice, or without a session, is no error.
+    #[oai(
+        path = "/t/:tenant/auth/logout",
+        method = "post",
+        operation_id = "logout"
+    )]
+    async fn logout(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        cookies: SessionCookies,
+        body: OptionalJsonBody<RefreshTokenBody>,
+    ) -> Result<NoContent, Refused<LogoutRefusals>> {
+        let refresh_token = match body.0.and_then(RefreshTokenBody::into_token) {
+            Some(token) => Some(token),
+            None => cookies.refresh_token(&tenant.0)?,
+        };
+        let access_token = cookies.access_token(&tenant.0)?;
+        let refresh_token = refresh_token.as_ref().map(|token| token.as_str());
+        let access_token = access_token.as_ref().map(|token| token.as_str());
+        logout::logout(&app, &tenant.0, refresh_token, access_token, app.now()).await?;
+        Ok(NoContent::with_headers(cookies::clear(&tenant.0)))
+    }
+
+    /// Current user
+    ///
+    /// Who the bearer of the access token is. The cookie is looked at only when there is no
+    /// `Authorization` header.
+    #[oai(
+        path = "/t/:tenant/auth/current-user",
+        method = "get",
+        operation_id = "get_current_user"
+    )]
+    async fn current_user(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        token: AccessToken,
+    ) -> Result<Answer<200, UserInfo>, Refused<CurrentUserRefusals>> {
+        let token = token.text(&tenant.0)?;
+        let user = current_user::current_user(&app, &tenant.0, &token, app.now()).await?;
+        Ok(Answer::new(UserInfo::from(&user)))
+    }
+}
+
+fn deliver(
+    tenant: &TenantPath,
+    signed_in: &SignedIn,
+    delivery: Delivery,
+) -> Answer<200, SignedInView> {
+    let answer = Answer::new(SignedInView::of(signed_in, delivery));
+    match delivery {
+        Delivery::Cookie => answer.headers(cookies::set(&tenant.0, &signed_in.tokens)),
+        // RFC 6749 §5.1, for caches that know nothing else.
+        Delivery::Body => answer.header(header::PRAGMA, "no-cache"),
+    }
+}
