@@ -245,9 +245,10 @@ impl RawSettings {
         });
         for later in ["TOKENHOUSE_SMTP_URL", "TOKENHOUSE_TRUSTED_PROXIES"] {
             if self.get(later).is_some() {
-                self.problems.push(format!(
-                    "{later} has no effect in this version: leave it unset"
-                ));
+                tracing::warn!(
+                    setting = later,
+                    "this setting has no effect in this version yet"
+                );
             }
         }
         match (
