@@ -72,3 +72,45 @@ async fn a_silent_redis_is_given_up() {
     assert!(matches!(answer, Err(RedisUnfit::Unreachable(_))));
     assert!(started.elapsed() < Duration::from_secs(5));
 }
+
+/// The library keeps a connection that was refused with anything but an I/O error, and never tries
+/// again: a changed password or too many clients would last until a restart of ours.
+#[tokio::test]
+async fn a_refusal_at_connecting_is_not_for_ever() {
+    let fixture = RedisFixture::new().await;
+    let user = format!("u{}", fixture.tenant.id().as_uuid().simple());
+    let set_password = async |password: &str| {
+        let mut command = redis::cmd("ACL");
+        command.arg("SETUSER").arg(&user).arg("on").arg("~*");
+        command
+            .arg("+@all")
+            .arg("resetpass")
+            .arg(format!(">{password}"));
+        fixture.run(&command).await;
+    };
+    set_password("one").await;
+    let mut url = url::Url::parse(&url()).expect("a URL");
+    url.set_username(&user).expect("a host");
+    url.set_password(Some("one")).expect("a host");
+    let connection = connection_to(url.as_str()).await;
+
+    let id = connection.call(redis::cmd("CLIENT").arg("ID")).await;
+    set_password("other").await;
+    let mut kill = redis::cmd("CLIENT");
+    kill.arg("KILL").arg("ID");
+    kill.arg(number(&id.expect("Redis answers")));
+    fixture.run(&kill).await;
+    for _ in 0..5 {
+        assert!(connection.check().await.is_err(), "the password is wrong");
+    }
+
+    set_password("one").await;
+    let restored = std::time::Instant::now();
+    while connection.check().await.is_err() {
+        assert!(restored.elapsed() < Duration::from_secs(3), "still refused");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut remove = redis::cmd("ACL");
+    remove.arg("DELUSER").arg(&user);
+    fixture.run(&remove).await;
+}
