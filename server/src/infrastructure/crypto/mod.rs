@@ -22,3 +22,6 @@ pub use keyring::{CachedKeyring, DEFAULT_CAPACITY};
 pub use master_keys::{MasterKeys, MasterKeysError, generate_line};
 pub use password_pool::{PasswordPool, PasswordPoolError, PasswordPoolOptions};
 pub use phc::Cost;
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 use std::{
     fmt,
     num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -165,11 +166,7 @@ impl PasswordPool {
 
 impl Drop for PasswordPool {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        state.stopped = true;
-        // Whoever waits learns that nobody will hash.
-        state.queue.retain(|_| false);
-        drop(state);
+        self.shared.lock().stopped = true;
         self.shared.work.notify_all();
     }
 }
@@ -261,18 +258,25 @@ impl Shared {
             if memory.is_empty() {
                 memory = vec![Block::new(); self.params.block_count()];
             }
-            match job {
-                Job::Hash { password, reply } => {
-                    let _client_gone = reply.send(self.hash(&password, &mut memory));
-                }
-                Job::Verify {
-                    password,
-                    hash,
-                    reply,
-                } => {
-                    let _client_gone =
-                        reply.send(self.verify(&password, hash.as_ref(), &mut memory));
-                }
+            // A panic ends the job and its client's request; a worker less would slow everybody.
+            let job = AssertUnwindSafe(|| self.carry_out(job, &mut memory));
+            if catch_unwind(job).is_err() {
+                tracing::error!("hashing a password panicked");
+            }
+        }
+    }
+
+    fn carry_out(&self, job: Job, memory: &mut [Block]) {
+        match job {
+            Job::Hash { password, reply } => {
+                let _client_gone = reply.send(self.hash(&password, memory));
+            }
+            Job::Verify {
+                password,
+                hash,
+                reply,
+            } => {
+                let _client_gone = reply.send(self.verify(&password, hash.as_ref(), memory));
             }
         }
     }
@@ -311,3 +315,36 @@ fn lower_priority(niceness: i32) {
 
 #[cfg(not(target_os = "linux"))]
 fn lower_priority(_niceness: i32) {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::infrastructure::entropy::SystemEntropy;
+
+    #[test]
+    fn threads_end_with_the_pool() {
+        let pool = PasswordPool::start(PasswordPoolOptions::default(), Arc::new(SystemEntropy))
+            .expect("it starts");
+        let shared = Arc::downgrade(&pool.shared);
+        drop(pool);
+        let dropped = Instant::now();
+        while shared.strong_count() > 0 {
+            assert!(dropped.elapsed() < Duration::from_secs(5), "threads go on");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn the_queue_is_as_long_as_the_wait_allows() {
+        for (workers, wait, expected) in [(1, 1_000, 66), (2, 1_000, 132), (1, 0, 1), (4, 14, 1)] {
+            let options = PasswordPoolOptions {
+                workers: NonZeroUsize::new(workers).expect("some"),
+                target_wait: Duration::from_millis(wait),
+                ..PasswordPoolOptions::default()
+            };
+            assert_eq!(options.queue_limit(), expected, "{workers}, {wait} ms");
+        }
+    }
+}

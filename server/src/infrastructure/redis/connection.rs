@@ -1,10 +1,14 @@
 //! The connection to Redis: one, multiplexed, that comes back by itself and never waits long.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use redis::{
-    Client, Cmd, ConnectionAddr, IntoConnectionInfo, RedisError, Value,
+    Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisError, ServerErrorKind, Value,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
 };
 
@@ -19,13 +23,21 @@ const RETRIES: usize = 1;
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 /// The library's own 50 makes calls wait for one another under load.
 const CALLS_IN_FLIGHT: usize = 1_024;
+/// How often a connection is replaced that Redis answers with refusals.
+const REPLACED_AFTER: Duration = Duration::from_secs(1);
 /// The only policy under which a full Redis refuses new records instead of dropping old ones.
 const SAFE_POLICY: &str = "noeviction";
 
 /// A connection to Redis. Clones share it.
 #[derive(Clone)]
 pub struct RedisConnection {
+    client: Client,
+    current: Arc<RwLock<Current>>,
+}
+
+struct Current {
     manager: ConnectionManager,
+    since: Instant,
 }
 
 impl fmt::Debug for RedisConnection {
@@ -81,17 +93,17 @@ impl RedisConnection {
         // Off by default: small commands would wait for one another's acknowledgement.
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let client = Client::open(info.set_tcp_settings(tcp)).map_err(RedisUnfit::Url)?;
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_connection_timeout(Some(CONNECTION_TIMEOUT))
-            .set_number_of_retries(RETRIES)
-            .set_min_delay(RETRY_DELAY)
-            .set_max_delay(RETRY_DELAY)
-            .set_pipeline_buffer_size(CALLS_IN_FLIGHT);
-        let manager = ConnectionManager::new_with_config(client, config)
+        let manager = ConnectionManager::new_with_config(client.clone(), config())
             .await
             .map_err(RedisUnfit::Unreachable)?;
-        Ok(Self { manager })
+        let current = Current {
+            manager,
+            since: Instant::now(),
+        };
+        Ok(Self {
+            client,
+            current: Arc::new(RwLock::new(current)),
+        })
     }
 
     /// Reads how this Redis is set up, and refuses one that would forget what it was told.
@@ -132,11 +144,38 @@ impl RedisConnection {
     /// Sends a command once.
     pub(super) async fn call(&self, command: &Cmd) -> Result<Value, RedisError> {
         // A clone shares the connection. What the server refuses comes as a value at this level.
-        self.manager
-            .clone()
+        let mut manager = self.manager();
+        let result = manager
             .req_packed_command(command)
             .await
-            .and_then(Value::extract_error)
+            .and_then(Value::extract_error);
+        if let Err(error) = &result
+            && may_be_the_connections(error)
+        {
+            self.replace();
+        }
+        result
+    }
+
+    fn manager(&self) -> ConnectionManager {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.manager.clone()
+    }
+
+    /// Starts anew. The manager comes back by itself after I/O errors, and never after a refusal
+    /// while connecting: of a password, of one client too many, of a node that is no primary.
+    fn replace(&self) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.since.elapsed() < REPLACED_AFTER {
+            return;
+        }
+        if let Ok(manager) = ConnectionManager::new_lazy_with_config(self.client.clone(), config())
+        {
+            *current = Current {
+                manager,
+                since: Instant::now(),
+            };
+        }
     }
 
     /// Sends a command, and again when the connection turns out to be gone: after a restart of
@@ -161,6 +200,27 @@ impl Dependency for RedisConnection {
             .await
             .map(|_pong| ())
             .map_err(unavailable)
+    }
+}
+
+fn config() -> ConnectionManagerConfig {
+    ConnectionManagerConfig::new()
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        .set_connection_timeout(Some(CONNECTION_TIMEOUT))
+        .set_number_of_retries(RETRIES)
+        .set_min_delay(RETRY_DELAY)
+        .set_max_delay(RETRY_DELAY)
+        .set_pipeline_buffer_size(CALLS_IN_FLIGHT)
+}
+
+/// Whether an error could be the connection's own rather than the command's.
+fn may_be_the_connections(error: &RedisError) -> bool {
+    match error.kind() {
+        ErrorKind::Io | ErrorKind::Server(ServerErrorKind::NoScript | ServerErrorKind::NoPerm) => {
+            false
+        }
+        // A full Redis refuses writes on every connection.
+        _ => error.code() != Some("OOM"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Redis against the contract, and what is Redis' own. `cargo xtask test` starts a server for it.
 
+mod connection;
 mod floors;
 
 use std::{sync::Arc, time::Duration};
@@ -8,17 +9,13 @@ use async_trait::async_trait;
 use redis::{Cmd, Value};
 
 use super::{
-    connection::{RedisConnection, RedisUnfit},
-    floor_writer::FloorWriter,
-    rotations::RedisRotations,
+    connection::RedisConnection, floor_writer::FloorWriter, rotations::RedisRotations,
     tenant_key::TenantKey,
 };
 use crate::{
     application::{
         error::StoreError,
-        ports::{
-            Clock, Dependency, Entropy, Floors, RaisedFloor, Rotation, RotationRequest, Rotations,
-        },
+        ports::{Clock, Entropy, Floors, RaisedFloor, Rotation, RotationRequest, Rotations},
     },
     domain::{
         client::ClientId,
@@ -189,6 +186,13 @@ impl Volatile for RedisFixture {
 
 rotations_contract!(RedisFixture::new);
 
+fn number(value: &Value) -> i64 {
+    match value {
+        Value::Int(number) => *number,
+        other => panic!("not a number: {other:?}"),
+    }
+}
+
 fn random_secret() -> Secret {
     Secret::from_entropy(draw(&SystemEntropy as &dyn Entropy))
 }
@@ -290,9 +294,7 @@ async fn a_record_lives_as_long_as_its_token() {
     let request = fixture.request(family, &random_secret(), &random_secret());
     fixture.rotate(&request).await;
     for _ in 0..2 {
-        let Value::Int(left) = fixture.on_family("PTTL", family).await else {
-            panic!("PTTL gives a number");
-        };
+        let left = number(&fixture.on_family("PTTL", family).await);
         assert!((90_000..=100_000).contains(&left), "{left} ms");
         // Reuse keeps the record as long, so that it stays known.
         let forged = fixture.request(family, &random_secret(), &random_secret());
@@ -329,38 +331,6 @@ async fn lifetimes_without_end_do_not_break_the_script() {
             sealed_successor: b"sealed".to_vec()
         }
     );
-}
-
-#[tokio::test]
-async fn a_healthy_redis_is_ready_and_fit() {
-    let connection = connection().await;
-    assert_eq!(connection.name(), "redis");
-    connection.check().await.expect("it answers");
-    let findings = connection.inspect().await.expect("it evicts nothing");
-    assert_eq!(findings.eviction_policy.as_deref(), Some("noeviction"));
-    assert!(findings.version.is_some() && findings.append_only.is_some());
-    assert_eq!(findings.replicas, Some(0));
-}
-
-#[tokio::test]
-async fn other_kinds_of_redis_are_refused_by_name() {
-    for (url, scheme) in [
-        ("rediss://host", "rediss"),
-        ("sentinel://host", "sentinel"),
-        ("http://user:secret@host", "http"),
-    ] {
-        let error = RedisConnection::connect(url).await.expect_err(url);
-        assert!(matches!(&error, RedisUnfit::Scheme(found) if found == scheme));
-        assert!(!error.to_string().contains("secret"));
-    }
-    assert!(matches!(
-        RedisConnection::connect("localhost:6379").await,
-        Err(RedisUnfit::Scheme(_))
-    ));
-    assert!(matches!(
-        RedisConnection::connect("redis://127.0.0.1:1").await,
-        Err(RedisUnfit::Unreachable(_))
-    ));
 }
 
 #[tokio::test]

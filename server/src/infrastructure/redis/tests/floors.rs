@@ -144,3 +144,29 @@ async fn a_rotation_raises_its_familys_floor_and_a_repeat_does_not() {
     let idle = floor.idle_end.since(request.now);
     assert!((99..=101).contains(&idle.as_secs()), "{idle:?}");
 }
+
+#[tokio::test]
+async fn a_floors_idle_end_never_passes_the_absolute_end() {
+    let fixture = RedisFixture::new().await;
+    let database = Arc::new(Recorded::default());
+    let writer = Arc::new(FloorWriter::start(
+        Arc::clone(&database) as Arc<dyn Floors>,
+        100,
+    ));
+    let rotations = RedisRotations::load(fixture.connection.clone(), Arc::clone(&writer))
+        .await
+        .expect("the script loads");
+    let family = random_family(&fixture);
+    let mut request = fixture.request(family, &random_secret(), &random_secret());
+    request.floor.absolute_end = request.now + Duration::from_secs(50);
+    rotations
+        .rotate(&fixture.tenant, &request)
+        .await
+        .expect("Redis answers");
+    writer.flush().await.expect("the database is up");
+    let raised = database.raised.lock().expect("nobody panicked");
+    assert_eq!(
+        raised[&(fixture.tenant.id(), family)].idle_end,
+        request.floor.absolute_end
+    );
+}

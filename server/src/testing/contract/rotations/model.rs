@@ -14,8 +14,8 @@ use crate::{
     testing::entropy::SeededEntropy,
 };
 
-const WALKS: u64 = 150;
-const STEPS: usize = 30;
+const WALKS: u64 = 200;
+const STEPS: usize = 40;
 /// The store's clock goes on while a walk is under way. Ends lie half a second off the seconds that
 /// the walk moves its clock by, so a slower walk proves nothing.
 const LONGEST_WALK: Duration = Duration::from_millis(400);
@@ -78,7 +78,7 @@ impl<'f> Walk<'f> {
                 0 => self
                     .holder
                     .advance([1, 7, 29, 31, 70][self.random.below(5)]),
-                1 => self.disturb().await,
+                1..=3 => self.disturb().await,
                 _ => match self.present(step).await {
                     Some(()) => compared += 1,
                     None => break,
