@@ -326,6 +326,8 @@ impl From<Error> for Problem {
                 log_chain(&error);
                 Self::unavailable()
             }
+            // What it would have belonged to was deleted in the meantime.
+            Error::Store(StoreError::Conflict("foreign_key")) => Self::new(Kind::NotFound),
             Error::Store(StoreError::Conflict(_) | StoreError::Corrupt { .. })
             | Error::Crypto(_) => {
                 log_chain(&error);
