@@ -183,3 +183,53 @@ async fn without_the_database_everything_is_503_and_nobody_is_logged_out() {
         "nothing was half-written: {signup:?}"
     );
 }
+
+/// T74: a flood of one tenant's logins fills its share of the queue, and no more.
+#[tokio::test]
+async fn a_login_flood_is_turned_away_and_other_tenants_are_served() {
+    let installation = Installation::start(crate::harness::Backend::Sqlite).await;
+    let (flooded, quiet) = (installation.tenant().await, installation.tenant().await);
+    let session = quiet.session().await;
+    let flood: Vec<_> = (0..400)
+        .map(|n| {
+            let flooded = flooded.clone();
+            let login =
+                json!({ "email": format!("nobody{n}@example.com"), "password": "wrong password" });
+            tokio::spawn(async move {
+                flooded
+                    .client(0)
+                    .post(&flooded.path("/auth/login"), login)
+                    .await
+            })
+        })
+        .collect();
+    // In the middle of it: what needs no hashing answers, and another tenant's login gets its turn.
+    let refreshed = quiet.refresh(0, &session.refresh_token).await;
+    assert_eq!(refreshed.status, StatusCode::OK, "{refreshed:?}");
+    let keys = quiet.client(0).get(&quiet.path("/oauth2/jwks")).await;
+    assert_eq!(keys.status, StatusCode::OK);
+    let login = json!({ "email": "nobody@example.com", "password": "wrong password" });
+    let quiet_login = quiet
+        .client(0)
+        .post(&quiet.path("/auth/login"), login)
+        .await;
+    quiet_login.assert_problem(401, "wrong-credentials");
+
+    let (mut refused, mut turned_away) = (0, 0);
+    for attempt in flood {
+        let answer = attempt.await.unwrap();
+        if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.assert_problem(503, "overloaded");
+            let seconds: u64 = answer.header("retry-after").parse().unwrap();
+            assert!((1..=3).contains(&seconds));
+            turned_away += 1;
+        } else {
+            answer.assert_problem(401, "wrong-credentials");
+            refused += 1;
+        }
+    }
+    assert!(
+        refused > 0 && turned_away > 0,
+        "{refused} refused, {turned_away} turned away"
+    );
+}
