@@ -55,11 +55,15 @@ impl Server {
             .await
             .context("the database can't be opened")?;
         tokenhouse_migration::check(database.connection()).await?;
-        let public = http::serve::bind(settings.listen)
-            .with_context(|| format!("TOKENHOUSE_LISTEN {} can't be bound", settings.listen))?;
+        let public = http::serve::bind(settings.listen).with_context(|| {
+            format!(
+                "{} can't be bound; choose another address with TOKENHOUSE_LISTEN",
+                settings.listen
+            )
+        })?;
         let management = http::serve::bind(settings.management_listen).with_context(|| {
             format!(
-                "TOKENHOUSE_MANAGEMENT_LISTEN {} can't be bound",
+                "{} can't be bound; choose another address with TOKENHOUSE_MANAGEMENT_LISTEN",
                 settings.management_listen
             )
         })?;

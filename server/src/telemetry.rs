@@ -1,5 +1,7 @@
 //! Logs: structured, on standard error, with request id and tenant, and without any secret.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{LogFormat, SettingsError};
@@ -27,7 +29,9 @@ pub fn start(filter: &str, format: LogFormat) -> Result<(), SettingsError> {
         }
     }
     let registry = tracing_subscriber::registry().with(filter);
-    let output = fmt::layer().with_writer(std::io::stderr);
+    // Colours are for people: a file or a collector would get escape sequences.
+    let colours = std::io::stderr().is_terminal();
+    let output = fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     match format {
         LogFormat::Json => registry
             .with(output.json().flatten_event(true).with_current_span(true))

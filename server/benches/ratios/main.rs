@@ -46,7 +46,7 @@ struct Options {
     /// Rounds; the median and the best are reported
     #[arg(long, default_value_t = 3)]
     rounds: u32,
-    /// Exit non-zero when a ratio is below its floor
+    /// Exit non-zero when a ratio is below its floor, or the machine was busy with something else
     #[arg(long)]
     check: bool,
     /// Passed by `cargo bench`
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures and reports; false when `--check` was asked for and something is below its floor.
+/// Measures and reports; false when `--check` was asked for and has an objection.
 fn measure(options: &Options) -> Result<bool> {
     if !options.bench {
         // `cargo test --benches` comes along here; a debug build has nothing to measure.
@@ -106,9 +106,9 @@ fn measure(options: &Options) -> Result<bool> {
     let local = tokio::task::LocalSet::new();
     let measured = local.block_on(&runtime, rounds::measure(span, options.rounds))?;
     print!("{}", report::table(&measured));
-    let below = report::below_floor(&measured);
-    for line in &below {
-        eprintln!("below its floor: {line}");
+    let objections = report::objections(&measured);
+    for line in &objections {
+        eprintln!("objection: {line}");
     }
-    Ok(!options.check || below.is_empty())
+    Ok(!options.check || objections.is_empty())
 }

@@ -158,13 +158,24 @@ fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// What is below its floor, a line each.
-pub(crate) fn below_floor(measured: &Measured) -> Vec<String> {
+/// What `--check` objects to, a line each.
+pub(crate) fn objections(measured: &Measured) -> Vec<String> {
     let mut lines = Vec::new();
+    let foreign = best(&ROWS.map(|row| row.median(measured, |sample| sample.foreign)));
+    if foreign > FOREIGN_LIMIT {
+        // The ratios may be wrong in either direction, so nothing is proved by them.
+        let percent = 100.0 * foreign;
+        lines.push(format!(
+            "the server's core was shared ({percent:.0} %): measure again alone"
+        ));
+    }
     for row in &ROWS {
         let ratio = median(row.ratios(measured));
         if let Some(floor) = row.floor.filter(|floor| ratio < *floor) {
-            lines.push(format!("{}: ratio {ratio:.3}, floor {floor:.2}", row.name));
+            lines.push(format!(
+                "{}: ratio {ratio:.3} is below its floor {floor:.2}",
+                row.name
+            ));
         }
     }
     for start_up in measured
@@ -173,7 +184,7 @@ pub(crate) fn below_floor(measured: &Measured) -> Vec<String> {
         .filter(|it| it.idle_bytes > IDLE_LIMIT)
     {
         lines.push(format!(
-            "{}: idle {:.1} MiB",
+            "{}: {:.1} MiB while idle",
             start_up.name,
             mebibytes(start_up.idle_bytes)
         ));
@@ -253,13 +264,6 @@ pub(crate) fn table(measured: &Measured) -> String {
             READY_TARGET.as_millis(),
             mebibytes(start_up.idle_bytes),
             mebibytes(IDLE_LIMIT),
-        );
-    }
-    let worst = best(&ROWS.map(|row| row.median(measured, |sample| sample.foreign)));
-    if worst > FOREIGN_LIMIT {
-        let _ = writeln!(
-            out,
-            "the server's core was shared: measure again on a quiet machine"
         );
     }
     let _ = writeln!(

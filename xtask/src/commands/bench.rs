@@ -33,7 +33,7 @@ pub(crate) struct Bench {
     /// Rounds; the median and the best are reported
     #[arg(long, default_value = "3")]
     rounds: NonZeroU32,
-    /// Exit non-zero when a ratio is below its floor
+    /// Exit non-zero when a ratio is below its floor, or the machine was busy otherwise
     #[arg(long)]
     check: bool,
     /// Never install anything, even where it would be possible
