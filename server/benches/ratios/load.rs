@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::SERVER_CORE;
 use crate::http;
 use crate::process::{Server, core_microseconds, own_cpu_microseconds};
+use crate::{LOAD_CORE, SERVER_CORE};
 
 /// Load before the measured span, so that connections, caches and pools are there.
 const WARM_UP: Duration = Duration::from_millis(300);
@@ -51,7 +51,9 @@ pub(crate) struct Sample {
     /// How much of its core the generator used, 0 to 1.
     pub(crate) generator_busy: f64,
     /// How much of the server's core something else used, 0 to 1.
-    pub(crate) foreign: f64,
+    pub(crate) beside_server: f64,
+    /// How much of its core the generator left to others, the databases among them.
+    pub(crate) beside_generator: f64,
 }
 
 #[derive(Default)]
@@ -178,6 +180,7 @@ struct CpuTimes {
     server: u64,
     generator: u64,
     server_core: u64,
+    load_core: u64,
 }
 
 impl CpuTimes {
@@ -186,6 +189,7 @@ impl CpuTimes {
             server: server.cpu_microseconds()?,
             generator: own_cpu_microseconds()?,
             server_core: core_microseconds(SERVER_CORE)?,
+            load_core: core_microseconds(LOAD_CORE)?,
         })
     }
 
@@ -194,6 +198,7 @@ impl CpuTimes {
             server: self.server - before.server,
             generator: self.generator - before.generator,
             server_core: self.server_core - before.server_core,
+            load_core: self.load_core - before.load_core,
         }
     }
 }
@@ -224,6 +229,7 @@ fn sample(counts: Counts, elapsed: f64, used: &CpuTimes) -> Sample {
         refused,
         server_us: used.server as f64 / served,
         generator_busy: share(used.generator),
-        foreign: share(used.server_core.saturating_sub(used.server)),
+        beside_server: share(used.server_core.saturating_sub(used.server)),
+        beside_generator: share(used.load_core.saturating_sub(used.generator)),
     }
 }

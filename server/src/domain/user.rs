@@ -32,8 +32,12 @@ impl DisplayName {
     pub fn parse(text: &str) -> Result<Self, NotADisplayName> {
         let text = text.trim();
         let fits = (1..=200).contains(&text.chars().count());
-        // A NUL would be refused by Postgres; line breaks would forge lines in mails and logs.
-        if !fits || text.chars().any(char::is_control) {
+        // A NUL would be refused by Postgres; line breaks would forge lines in mails and logs, and
+        // marks that turn the direction of writing would make a name look like another.
+        let hidden = |c: char| {
+            c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        if !fits || text.chars().any(hidden) {
             return Err(NotADisplayName);
         }
         Ok(Self(text.to_owned()))
@@ -91,7 +95,7 @@ mod tests {
                 .as_str(),
             "Ada Lovelace"
         );
-        for text in ["", "   ", "a\0b", "a\nb", &"x".repeat(201)] {
+        for text in ["", "   ", "a\0b", "a\nb", "a\u{202e}b", &"x".repeat(201)] {
             assert_eq!(DisplayName::parse(text), Err(NotADisplayName), "{text:?}");
         }
     }

@@ -112,6 +112,11 @@ async fn what_is_no_json_of_bounded_size_is_refused() {
                 .assert_problem(415, "unsupported-media-type");
         }
     }
+    announced_bodies_are_refused_unread(
+        installation.instances[0].public_address,
+        &tenant.path("/auth/login"),
+    )
+    .await;
     let body = json!({ "email": "a@example.com", "password": "x".repeat(1_000_000) });
     client
         .post(&tenant.path("/auth/login"), body)
@@ -200,4 +205,18 @@ async fn a_strange_authorization_header_is_401() {
         .send(twice)
         .await
         .assert_problem(401, "not-signed-in");
+}
+
+/// A body that announces too much is refused before it comes.
+async fn announced_bodies_are_refused_unread(address: std::net::SocketAddr, path: &str) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n{{"
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
 }

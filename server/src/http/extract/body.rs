@@ -188,7 +188,7 @@ impl<'a, T: FromMembers + Type> ApiExtractor<'a> for JsonBody<T> {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let bytes = read(body).await?;
+        let bytes = read(request, body).await?;
         check_media_type(request)?;
         Ok(Self(parse(&bytes).map_err(Problem::from)?))
     }
@@ -213,7 +213,7 @@ impl<'a, T: FromMembers + Type> ApiExtractor<'a> for OptionalJsonBody<T> {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let bytes = read(body).await?;
+        let bytes = read(request, body).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
@@ -222,7 +222,14 @@ impl<'a, T: FromMembers + Type> ApiExtractor<'a> for OptionalJsonBody<T> {
     }
 }
 
-async fn read(body: &mut RequestBody) -> Result<bytes::Bytes, Problem> {
+async fn read(request: &Request, body: &mut RequestBody) -> Result<bytes::Bytes, Problem> {
+    // One that announces too much is refused before any of it is waited for.
+    let announced = request
+        .header(header::CONTENT_LENGTH)
+        .and_then(|length| length.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(Problem::new(Kind::BodyTooLarge));
+    }
     let body = body.take().map_err(|_| Problem::new(Kind::Internal))?;
     body.into_bytes_limit(MAX_BODY)
         .await
