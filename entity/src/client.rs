@@ -9,11 +9,12 @@ pub struct Model {
     pub tenant_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
-    /// `public` or `confidential`.
-    pub kind: String,
-    pub name: String,
-    /// SHA-256; only confidential clients have one.
+    /// JSON; members that it lacks have their defaults.
+    pub metadata: String,
+    /// SHA-256; only clients that authenticate with a secret have one.
     pub secret_digest: Option<Vec<u8>>,
+    /// SHA-256 of the registration access token of a client that registered itself.
+    pub registration_digest: Option<Vec<u8>>,
     pub first_party: bool,
     pub not_before: Option<i64>,
     pub created_at: i64,

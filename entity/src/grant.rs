@@ -25,6 +25,12 @@ pub struct Model {
     pub parent_digest: Option<Vec<u8>>,
     pub rotated_at: Option<i64>,
     pub sealed_successor: Option<Vec<u8>>,
+    /// Outlives its session (OIDC Core §11).
+    pub offline: bool,
+    /// When the user had signed in: `auth_time`, which a refresh doesn't change.
+    pub authenticated_at: i64,
+    /// JSON: what the `claims` parameter asked for.
+    pub claims: String,
     pub idle_end: i64,
     pub absolute_end: i64,
     pub revoked_at: Option<i64>,

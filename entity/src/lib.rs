@@ -1,6 +1,7 @@
 //! The tables as types. Every entity but [`tenant`] is [`TenantOwned`].
 
 pub mod client;
+pub mod consent;
 pub mod grant;
 pub mod session;
 pub mod signing_key;

@@ -13,6 +13,10 @@ pub struct Model {
     pub authenticated_at: i64,
     /// Authentication methods with spaces between them.
     pub amr: String,
+    /// SHA-256 of the token that the browser holds, for sign-ins on the hosted pages.
+    pub browser_digest: Option<Vec<u8>>,
+    /// When the browser was seen last; to the minute.
+    pub seen_at: Option<i64>,
     pub ended_at: Option<i64>,
     pub created_at: i64,
 }

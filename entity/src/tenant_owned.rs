@@ -22,4 +22,4 @@ macro_rules! tenant_owned {
     )*};
 }
 
-tenant_owned!(user, client, session, grant, signing_key, tag_key);
+tenant_owned!(user, client, session, grant, consent, signing_key, tag_key);

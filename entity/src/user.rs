@@ -14,6 +14,8 @@ pub struct Model {
     pub email_verified: bool,
     pub name: String,
     pub avatar_url: Option<String>,
+    /// JSON; members that it lacks are unknown.
+    pub profile: String,
     pub password_phc: Option<String>,
     pub not_before: Option<i64>,
     pub created_at: i64,

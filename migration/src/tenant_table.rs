@@ -69,6 +69,20 @@ impl TenantTable {
         self
     }
 
+    /// No two rows of a tenant have the same pair.
+    pub(crate) fn unique_pair(mut self, first: &'static str, second: &'static str) -> Self {
+        let index = Index::create()
+            .name(format!("{}_tenant_id_{first}_{second}_key", self.name))
+            .table(self.name)
+            .col("tenant_id")
+            .col(first)
+            .col(second)
+            .unique()
+            .take();
+        self.indexes.push(index);
+        self
+    }
+
     pub(crate) fn index(mut self, column: &'static str) -> Self {
         let index = self.index_on(column, "idx");
         self.indexes.push(index);
@@ -110,6 +124,27 @@ async fn isolate(manager: &SchemaManager<'_>, table: &str) -> Result<(), DbErr> 
         ),
     ] {
         connection.execute_unprepared(&sql).await?;
+    }
+    Ok(())
+}
+
+/// Changes rows of all tenants. A migration belongs to none, so the owner of the table is let past
+/// row-level security for this one statement of its transaction.
+pub(crate) async fn rewrite(
+    manager: &SchemaManager<'_>,
+    table: &str,
+    sql: &str,
+) -> Result<(), DbErr> {
+    let connection = manager.get_connection();
+    let postgres = manager.get_database_backend() == DbBackend::Postgres;
+    if postgres {
+        let lift = format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY");
+        connection.execute_unprepared(&lift).await?;
+    }
+    connection.execute_unprepared(sql).await?;
+    if postgres {
+        let force = format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY");
+        connection.execute_unprepared(&force).await?;
     }
     Ok(())
 }

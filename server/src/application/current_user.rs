@@ -27,7 +27,10 @@ pub async fn current_user(
             })
         })?;
     let ended = || Error::Unauthenticated(NotSignedIn::Ended);
-    let session_id = claims.sid.parse().map_err(|_| ended())?;
+    let session_id = claims
+        .sid
+        .and_then(|sid| sid.parse().ok())
+        .ok_or_else(ended)?;
     let view = app
         .views
         .session(tenant, session_id)

@@ -11,11 +11,13 @@ use super::{
 use crate::{
     app::App,
     domain::{
-        claims::AccessClaims,
+        claims::{AccessClaims, Audience},
+        claims_request::ClaimsRequest,
         client::ClientId,
         grant::Grant,
         id::{GrantId, SessionId, TokenId},
         refresh::{Generation, RefreshToken, Secret, TagKey},
+        scope::Scopes,
         session::Session,
         tenant::TenantScope,
         timestamp::Timestamp,
@@ -24,7 +26,7 @@ use crate::{
 };
 
 /// What the session API grants: OpenID Connect's profile and email (OIDC Core §5.4).
-pub const FIRST_PARTY_SCOPE: &str = "openid profile email";
+const FIRST_PARTY_SCOPE: &[&str] = &["openid", "profile", "email"];
 
 /// Knowledge of a password alone, as the `acr` claim says it.
 pub const PASSWORD_ACR: &str = "1";
@@ -58,8 +60,11 @@ pub fn new_grant(
         session_id: session.id,
         user_id: session.user_id,
         client_id: ClientId::first_party(),
-        scope: FIRST_PARTY_SCOPE.to_owned(),
-        audience: tenant.issuer().as_str().to_owned(),
+        scope: Scopes::from_names(FIRST_PARTY_SCOPE),
+        audience: Audience::One(tenant.issuer().as_str().to_owned()),
+        offline: false,
+        authenticated_at: session.authenticated_at,
+        claims: ClaimsRequest::default(),
         leaf: secret.digest(),
         idle_end: (now + tenant.policy().refresh_idle_ttl()).min(absolute_end),
         absolute_end,
@@ -73,14 +78,18 @@ pub fn new_grant(
     (grant, token)
 }
 
-/// What an access token is made from.
+/// What an access token of a user is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessTokenRequest<'a> {
-    pub client_id: &'a ClientId,
-    pub scope: &'a str,
-    pub audience: &'a str,
+    pub grant: GrantId,
+    pub client: &'a ClientId,
+    pub subject: &'a str,
+    pub scope: &'a Scopes,
+    pub audience: &'a Audience,
     pub session: &'a Session,
-    pub user: &'a User,
+    pub authenticated_at: Timestamp,
+    /// Whose name and address the token carries; only first-party tokens do.
+    pub profile_of: Option<&'a User>,
 }
 
 /// Signs an access token (RFC 9068). It never outlives `not_after`: the end of its grant.
@@ -92,32 +101,28 @@ pub fn access_token(
     not_after: Timestamp,
     now: Timestamp,
 ) -> Result<(Zeroizing<String>, Duration), Error> {
-    let AccessTokenRequest {
-        client_id,
-        scope,
-        audience,
-        session,
-        user,
-    } = request;
     let ttl = tenant.policy().access_token_ttl().min(not_after.since(now));
+    let user = request.profile_of;
     let claims = AccessClaims {
         iss: tenant.issuer().as_str().to_owned(),
-        sub: user.id.to_string(),
-        aud: audience.to_owned(),
-        client_id: client_id.to_string(),
+        sub: request.subject.to_owned(),
+        aud: request.audience.clone(),
+        client_id: request.client.to_string(),
         iat: now.as_seconds(),
         exp: (now + ttl).as_seconds(),
-        jti: TokenId::new(now, app.id_entropy()).to_string(),
-        scope: scope.to_owned(),
-        sid: session.id.to_string(),
-        auth_time: session.authenticated_at.as_seconds(),
-        acr: PASSWORD_ACR.to_owned(),
-        amr: session.amr.clone(),
+        jti: TokenId::new(Some(request.grant), app.id_entropy()).to_string(),
+        scope: request.scope.to_string(),
+        sid: Some(request.session.id.to_string()),
+        auth_time: Some(request.authenticated_at.as_seconds()),
+        acr: Some(PASSWORD_ACR.to_owned()),
+        amr: request.session.amr.clone(),
         tenant: tenant.slug().to_string(),
-        name: Some(user.name.as_str().to_owned()),
-        email: Some(user.email.as_str().to_owned()),
-        email_verified: Some(user.email_verified),
-        picture: user.avatar_url.as_ref().map(|url| url.as_str().to_owned()),
+        name: user.map(|user| user.name.as_str().to_owned()),
+        email: user.map(|user| user.email.as_str().to_owned()),
+        email_verified: user.map(|user| user.email_verified),
+        picture: user
+            .and_then(|user| user.avatar_url.as_ref())
+            .map(|url| url.as_str().to_owned()),
     };
     Ok((Zeroizing::new(keys.tokens.sign(&claims)?), ttl))
 }

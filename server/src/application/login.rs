@@ -58,16 +58,21 @@ pub async fn login(
         user_id: user.id,
         authenticated_at: now,
         amr: vec!["pwd".to_owned()],
+        browser: None,
+        seen_at: None,
         ended_at: None,
         created_at: now,
     };
     let (grant, refresh_token) = issue::new_grant(app, tenant, &session, now);
     let request = AccessTokenRequest {
-        client_id: &grant.client_id,
+        grant: grant.id,
+        client: &grant.client_id,
+        subject: &user.id.to_string(),
         scope: &grant.scope,
         audience: &grant.audience,
         session: &session,
-        user: &user,
+        authenticated_at: session.authenticated_at,
+        profile_of: Some(&user),
     };
     let (access_token, access_token_ttl) =
         issue::access_token(app, tenant, &keys, request, grant.absolute_end, now)?;

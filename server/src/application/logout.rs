@@ -29,7 +29,7 @@ pub async fn logout(
     }
     if let Some(claims) = access_token.and_then(|text| keys.tokens.verify(text))
         && claims.iss == tenant.issuer().as_str()
-        && let Ok(session) = claims.sid.parse()
+        && let Some(session) = claims.sid.and_then(|sid| sid.parse().ok())
         && !sessions.contains(&session)
     {
         sessions.push(session);

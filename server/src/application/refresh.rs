@@ -104,7 +104,7 @@ impl Attempt<'_> {
             let grant = self.live_grant(freshness).await?;
             let request = RotationRequest {
                 family: grant.id,
-                owner: grant.client_id.clone(),
+                owner: grant.client.id.clone(),
                 floor: grant.floor.clone(),
                 floor_is_fresh: freshness == Freshness::Now,
                 presented: Presented {
@@ -143,7 +143,7 @@ impl Attempt<'_> {
     /// hot record is met, so a commit that failed the first time is made up for.
     async fn end_family(&self, grant: &GrantView, first_seen: bool) -> Result<(), Error> {
         let mut work = self.app.store.begin(self.tenant).await?;
-        let families = if grant.client_id == ClientId::first_party() {
+        let families = if grant.client.id == ClientId::first_party() {
             // The session API's session has this one family: what can't be refreshed is over.
             work.end_session(grant.session.id, self.now).await?
         } else {
@@ -170,11 +170,14 @@ impl Attempt<'_> {
 
     fn answer(&self, grant: &GrantView, successor: Secret) -> Result<SignedIn, Error> {
         let request = AccessTokenRequest {
-            client_id: &grant.client_id,
+            grant: grant.id,
+            client: &grant.client.id,
+            subject: &grant.user.id.to_string(),
             scope: &grant.scope,
             audience: &grant.audience,
             session: &grant.session,
-            user: &grant.user,
+            authenticated_at: grant.authenticated_at,
+            profile_of: Some(&grant.user),
         };
         let not_after = grant.floor.absolute_end;
         let (access_token, access_token_ttl) = issue::access_token(

@@ -31,7 +31,10 @@ use crate::{
     },
     config::{LogFormat, RawSettings},
     domain::{
-        client::ClientId,
+        client::{
+            ClientId,
+            metadata::{AuthMethod, ClientMetadata},
+        },
         secret::{OpaqueToken, Operator},
         tenant::Tenant,
     },
@@ -279,9 +282,13 @@ async fn furnish(app: &App, tenant: Tenant, user: &DevUser) -> anyhow::Result<Ve
     for (id, kind) in [("demo-web", "confidential"), ("demo-spa", "public")] {
         let confidential = kind == "confidential";
         let command = CreateClient {
-            id: ClientId::parse(id)?,
-            name: id.to_owned(),
-            confidential,
+            id: Some(ClientId::parse(id)?),
+            first_party: false,
+            metadata: ClientMetadata {
+                client_name: id.to_owned(),
+                token_endpoint_auth_method: (!confidential).then_some(AuthMethod::None),
+                ..ClientMetadata::default()
+            },
         };
         let (client, secret) = admin::clients::create(app, &scope, command, app.now()).await?;
         clients.push(DevClient {

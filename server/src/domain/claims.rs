@@ -11,20 +11,59 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 /// The clocks of issuer and verifier may differ by this many seconds.
 pub const LEEWAY_SECONDS: i64 = 30;
 
+/// Who a token is for (RFC 7519 §4.1.3): one, or a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Audience {
+    /// Of these, in this order. A single one is no list.
+    pub fn of(mut all: Vec<String>) -> Self {
+        if all.len() == 1 {
+            Self::One(all.remove(0))
+        } else {
+            Self::Many(all)
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(all) => all.as_slice(),
+        }
+        .iter()
+        .map(String::as_str)
+    }
+
+    pub fn contains(&self, audience: &str) -> bool {
+        self.iter().any(|one| one == audience)
+    }
+}
+
 /// The claims of an access token. Every member without `Option` is required when one is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
     pub iss: String,
     pub sub: String,
-    pub aud: String,
+    pub aud: Audience,
     pub client_id: String,
     pub iat: i64,
     pub exp: i64,
     pub jti: String,
+    /// Left out when nothing was granted (RFC 9068 §2.2.3).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope: String,
-    pub sid: String,
-    pub auth_time: i64,
-    pub acr: String,
+    /// The session. This and the next three are there when a user signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
     /// The tenant's slug.
     pub tenant: String,
@@ -50,10 +89,10 @@ pub enum ClaimsRefused {
 }
 
 impl AccessClaims {
-    /// Whether this issuer's token counts at `now` (RFC 9068 §4).
+    /// Whether this issuer's token counts at `now` for the issuer itself (RFC 9068 §4).
     pub fn check(&self, issuer: &str, now: Timestamp) -> Result<(), ClaimsRefused> {
         let now = now.as_seconds();
-        if self.iss != issuer || self.aud != issuer {
+        if self.iss != issuer || !self.aud.contains(issuer) {
             Err(ClaimsRefused::ForeignIssuer)
         } else if now >= self.exp {
             Err(ClaimsRefused::Expired)
@@ -73,15 +112,15 @@ mod tests {
         AccessClaims {
             iss: "https://id.example/t/a".into(),
             sub: "u".into(),
-            aud: "https://id.example/t/a".into(),
+            aud: Audience::One("https://id.example/t/a".into()),
             client_id: "c".into(),
             iat: 1_000,
             exp: 1_900,
             jti: "j".into(),
             scope: "openid".into(),
-            sid: "s".into(),
-            auth_time: 1_000,
-            acr: "1".into(),
+            sid: Some("s".into()),
+            auth_time: Some(1_000),
+            acr: Some("1".into()),
             amr: vec!["pwd".into()],
             tenant: "a".into(),
             name: None,

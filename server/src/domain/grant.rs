@@ -1,9 +1,13 @@
 //! Grants: what a user's sign-in allowed a client, and the durable half of its refresh family.
 
 use super::{
+    claims::Audience,
+    claims_request::ClaimsRequest,
+    client::Client,
     client::ClientId,
     id::{GrantId, SessionId, UserId},
     refresh::{Generation, SecretDigest},
+    scope::Scopes,
     session::Session,
     timestamp::Timestamp,
     user::User,
@@ -16,8 +20,13 @@ pub struct Grant {
     pub session_id: SessionId,
     pub user_id: UserId,
     pub client_id: ClientId,
-    pub scope: String,
-    pub audience: String,
+    pub scope: Scopes,
+    pub audience: Audience,
+    /// Outlives its session (OIDC Core §11).
+    pub offline: bool,
+    /// When the user had signed in: the `auth_time` of its ID tokens, which a refresh doesn't change.
+    pub authenticated_at: Timestamp,
+    pub claims: ClaimsRequest,
     /// SHA-256 of the first refresh token's secret (generation 0).
     pub leaf: SecretDigest,
     pub idle_end: Timestamp,
@@ -29,13 +38,15 @@ pub struct Grant {
 #[derive(Clone, Debug)]
 pub struct GrantView {
     pub id: GrantId,
-    pub client_id: ClientId,
-    pub scope: String,
-    pub audience: String,
+    pub scope: Scopes,
+    pub audience: Audience,
+    pub offline: bool,
+    pub authenticated_at: Timestamp,
+    pub claims: ClaimsRequest,
     pub floor: Floor,
     pub created_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
-    pub client_not_before: Option<Timestamp>,
+    pub client: Client,
     pub session: Session,
     pub user: User,
 }
@@ -65,7 +76,7 @@ impl GrantView {
     pub fn ended(&self, tenant_not_before: Option<Timestamp>) -> Option<Ended> {
         let mark = [
             tenant_not_before,
-            self.client_not_before,
+            self.client.not_before,
             self.user.not_before,
         ]
         .into_iter()
@@ -73,7 +84,7 @@ impl GrantView {
         .max();
         if self.revoked_at.is_some() {
             Some(Ended::Revoked)
-        } else if self.session.ended_at.is_some() {
+        } else if self.session.ended_at.is_some() && !self.offline {
             Some(Ended::SessionEnded)
         } else if mark.is_some_and(|mark| self.created_at < mark) {
             Some(Ended::BeforeMark)

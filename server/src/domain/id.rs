@@ -73,13 +73,55 @@ id_type!(
     GrantId
 );
 id_type!(
-    /// The `jti` of an access token.
-    TokenId
+    /// A remembered consent.
+    ConsentId
 );
+/// The `jti` of an access token. It names the token's grant, so that the end of the grant is the
+/// end of the token wherever a resource server asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenId {
+    /// None for tokens that a client got for itself.
+    pub grant: Option<GrantId>,
+    entropy: IdEntropy,
+}
+
+impl TokenId {
+    pub const fn new(grant: Option<GrantId>, entropy: IdEntropy) -> Self {
+        Self { grant, entropy }
+    }
+
+    /// The grant that a `jti` of ours names.
+    pub fn grant_of(jti: &str) -> Option<GrantId> {
+        let (grant, _) = jti.split_once('.')?;
+        grant.parse().ok()
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(grant) = self.grant {
+            write!(f, "{}.", grant.as_uuid().simple())?;
+        }
+        self.entropy
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_id_names_its_grant() {
+        let grant = GrantId::new(Timestamp::from_micros(1_000_000), [1; 10]);
+        let id = TokenId::new(Some(grant), [2; 10]).to_string();
+        assert_eq!(TokenId::grant_of(&id), Some(grant));
+        assert_eq!(
+            TokenId::grant_of(&TokenId::new(None, [2; 10]).to_string()),
+            None
+        );
+    }
 
     #[test]
     fn ids_sort_by_the_time_they_were_made_at() {

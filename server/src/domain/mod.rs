@@ -4,12 +4,16 @@
 //! is given; what should happen it answers, and `application` does it.
 
 pub mod claims;
+pub mod claims_request;
 pub mod client;
+pub mod consent;
 pub mod email;
 pub mod grant;
 pub mod id;
 pub mod password;
+pub mod profile;
 pub mod refresh;
+pub mod scope;
 pub mod secret;
 pub mod session;
 pub mod signing_key;

@@ -29,6 +29,34 @@ impl TokenKind for ClientSecret {
     const PREFIX: &'static str = "ths_";
 }
 
+/// The token that manages a client which registered itself (RFC 7592 §3).
+#[derive(Debug)]
+pub enum RegistrationAccess {}
+impl TokenKind for RegistrationAccess {
+    const PREFIX: &'static str = "thm_";
+}
+
+/// The token that allows to register clients (RFC 7591 §3).
+#[derive(Debug)]
+pub enum InitialAccess {}
+impl TokenKind for InitialAccess {
+    const PREFIX: &'static str = "thi_";
+}
+
+/// An authorization code (RFC 6749 §4.1.2).
+#[derive(Debug)]
+pub enum AuthorizationCode {}
+impl TokenKind for AuthorizationCode {
+    const PREFIX: &'static str = "thc_";
+}
+
+/// What a browser holds of its sign-in on the hosted pages.
+#[derive(Debug)]
+pub enum BrowserSession {}
+impl TokenKind for BrowserSession {
+    const PREFIX: &'static str = "thb_";
+}
+
 /// An opaque secret that we hand out. Neither `Clone`, `Display` nor `Serialize`.
 pub struct OpaqueToken<K> {
     text: Zeroizing<String>,

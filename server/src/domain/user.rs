@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{email::EmailAddress, id::UserId, timestamp::Timestamp};
+use super::{email::EmailAddress, id::UserId, profile::Profile, timestamp::Timestamp};
 
 /// A user of one tenant, without its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,7 @@ pub struct User {
     pub email: EmailAddress,
     pub email_verified: bool,
     pub avatar_url: Option<AvatarUrl>,
+    pub profile: Profile,
     /// Sign-ins from before this point count no more.
     pub not_before: Option<Timestamp>,
     pub created_at: Timestamp,

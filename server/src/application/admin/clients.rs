@@ -4,7 +4,7 @@ use crate::{
     app::App,
     application::error::Error,
     domain::{
-        client::{Client, ClientId, ClientKind},
+        client::{Client, ClientId, metadata::ClientMetadata},
         secret::{ClientSecret, OpaqueToken},
         tenant::TenantScope,
         timestamp::Timestamp,
@@ -14,33 +14,30 @@ use crate::{
 /// A client to be made.
 #[derive(Clone, Debug)]
 pub struct CreateClient {
-    pub id: ClientId,
-    pub name: String,
-    pub confidential: bool,
+    /// A fresh one when absent.
+    pub id: Option<ClientId>,
+    pub first_party: bool,
+    pub metadata: ClientMetadata,
 }
 
-/// Makes a client; a confidential one with its secret.
+/// Makes a client; one that authenticates with a secret gets it.
 pub async fn create(
     app: &App,
     tenant: &TenantScope,
     command: CreateClient,
     now: Timestamp,
 ) -> Result<(Client, Option<OpaqueToken<ClientSecret>>), Error> {
-    let secret = command
-        .confidential
+    let secret: Option<OpaqueToken<ClientSecret>> = command
+        .metadata
+        .auth_method()
+        .has_secret()
         .then(|| OpaqueToken::from_entropy(app.random()));
-    let kind = secret
-        .as_ref()
-        .map_or(ClientKind::Public, |secret: &OpaqueToken<ClientSecret>| {
-            ClientKind::Confidential {
-                secret_digest: secret.digest(),
-            }
-        });
     let client = Client {
-        id: command.id,
-        name: command.name,
-        kind,
-        first_party: false,
+        id: command.id.unwrap_or_else(|| ClientId::new(app.random())),
+        secret_digest: secret.as_ref().map(OpaqueToken::digest),
+        metadata: command.metadata,
+        first_party: command.first_party,
+        registration_access: None,
         not_before: None,
         created_at: now,
         updated_at: now,

@@ -5,7 +5,7 @@ use crate::{
     app::App,
     application::error::{Error, StoreError},
     domain::{
-        client::{Client, ClientId, ClientKind},
+        client::Client,
         id::TenantId,
         tenant::{Policy, Slug, Tenant, TenantState},
         timestamp::Timestamp,
@@ -40,15 +40,7 @@ pub async fn create(
         updated_at: now,
     };
     let keys = app.key_maker.make(tenant.id)?;
-    let client = Client {
-        id: ClientId::first_party(),
-        name: tenant.name.clone(),
-        kind: ClientKind::Public,
-        first_party: true,
-        not_before: None,
-        created_at: now,
-        updated_at: now,
-    };
+    let client = Client::first_party(&tenant.name, now);
     match app.tenants.create(&tenant, &keys, &client).await {
         Err(StoreError::Conflict("tenants_slug_key")) => return Err(Error::SlugTaken),
         other => other?,

@@ -9,29 +9,23 @@ use super::{
 use crate::{
     application::{error::StoreError, ports::Clients},
     domain::{
-        client::{Client, ClientId, ClientKind},
+        client::{Client, ClientId},
         secret::TokenDigest,
         timestamp::Timestamp,
     },
 };
 
-const PUBLIC: &str = "public";
-const CONFIDENTIAL: &str = "confidential";
-
 #[async_trait]
 impl Clients for TenantTx {
     async fn add_client(&mut self, client: &Client) -> Result<(), StoreError> {
-        let (kind, secret_digest) = match &client.kind {
-            ClientKind::Public => (PUBLIC, None),
-            ClientKind::Confidential { secret_digest } => {
-                (CONFIDENTIAL, Some(secret_digest.as_bytes().to_vec()))
-            }
-        };
         self.insert::<client::Entity>(client::ActiveModel {
             id: Set(client.id.as_str().to_owned()),
-            kind: Set(kind.to_owned()),
-            name: Set(client.name.clone()),
-            secret_digest: Set(secret_digest),
+            metadata: Set(written(client)?),
+            secret_digest: Set(client.secret_digest.as_ref().map(|d| d.as_bytes().to_vec())),
+            registration_digest: Set(client
+                .registration_access
+                .as_ref()
+                .map(|d| d.as_bytes().to_vec())),
             first_party: Set(client.first_party),
             not_before: Set(client.not_before.map(Timestamp::as_micros)),
             created_at: Set(client.created_at.as_micros()),
@@ -52,23 +46,29 @@ impl Clients for TenantTx {
     }
 }
 
-fn read_client(row: &client::Model) -> Result<Client, StoreError> {
+fn written(client: &Client) -> Result<String, StoreError> {
+    serde_json::to_string(&client.metadata)
+        .map_err(|error| StoreError::Unavailable(Box::new(error)))
+}
+
+pub(super) fn read_client(row: &client::Model) -> Result<Client, StoreError> {
     let at = Row {
         table: "clients",
         id: &row.id,
     };
-    let kind = match (row.kind.as_str(), &row.secret_digest) {
-        (PUBLIC, None) => ClientKind::Public,
-        (CONFIDENTIAL, Some(bytes)) => ClientKind::Confidential {
-            secret_digest: TokenDigest::from_bytes(at.digest("secret_digest", bytes)?),
-        },
-        _ => return Err(at.corrupt("kind")),
+    let digest = |column, bytes: &Option<Vec<u8>>| {
+        bytes
+            .as_deref()
+            .map(|bytes| at.digest(column, bytes))
+            .transpose()
     };
     Ok(Client {
         id: at.read("id", ClientId::parse(&row.id))?,
-        name: row.name.clone(),
-        kind,
+        secret_digest: digest("secret_digest", &row.secret_digest)?.map(TokenDigest::from_bytes),
+        metadata: at.read("metadata", serde_json::from_str(&row.metadata))?,
         first_party: row.first_party,
+        registration_access: digest("registration_digest", &row.registration_digest)?
+            .map(TokenDigest::from_bytes),
         not_before: time(row.not_before),
         created_at: Timestamp::from_micros(row.created_at),
         updated_at: Timestamp::from_micros(row.updated_at),

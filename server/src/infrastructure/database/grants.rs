@@ -3,6 +3,7 @@ use sea_orm::{ActiveValue::Set, ColumnTrait};
 use tokenhouse_entity::{client, grant, session, user};
 
 use super::{
+    clients::read_client,
     row::{Row, time},
     sessions::read_session,
     tenant_tx::TenantTx,
@@ -11,10 +12,12 @@ use super::{
 use crate::{
     application::{error::StoreError, ports::Grants},
     domain::{
+        claims::Audience,
         client::ClientId,
         grant::{Floor, Grant, GrantView},
         id::GrantId,
         refresh::{Family, Generation, LastRotation, SecretDigest},
+        scope::Scopes,
         timestamp::Timestamp,
     },
 };
@@ -27,8 +30,12 @@ impl Grants for TenantTx {
             session_id: Set(grant.session_id.as_uuid()),
             user_id: Set(grant.user_id.as_uuid()),
             client_id: Set(grant.client_id.as_str().to_owned()),
-            scope: Set(grant.scope.clone()),
-            audience: Set(grant.audience.clone()),
+            scope: Set(grant.scope.to_string()),
+            audience: Set(grant.audience.iter().collect::<Vec<_>>().join(" ")),
+            offline: Set(grant.offline),
+            authenticated_at: Set(grant.authenticated_at.as_micros()),
+            claims: Set(serde_json::to_string(&grant.claims)
+                .map_err(|error| StoreError::Unavailable(Box::new(error)))?),
             generation: Set(Generation::FIRST.0.into()),
             leaf_digest: Set(Some(grant.leaf.as_bytes().to_vec())),
             idle_end: Set(grant.idle_end.as_micros()),
@@ -53,15 +60,17 @@ impl Grants for TenantTx {
         let client = client.ok_or_else(|| at.corrupt("client_id"))?;
         Ok(Some(GrantView {
             id: GrantId::from_uuid(grant.id),
-            client_id: read_client_id(&grant)?,
+            scope: at.read("scope", Scopes::parse(&grant.scope))?,
+            audience: read_audience(&grant.audience),
+            offline: grant.offline,
+            authenticated_at: Timestamp::from_micros(grant.authenticated_at),
+            claims: at.read("claims", serde_json::from_str(&grant.claims))?,
             floor: read_floor(&grant)?,
             created_at: Timestamp::from_micros(grant.created_at),
             revoked_at: time(grant.revoked_at),
-            client_not_before: time(client.not_before),
-            session: read_session(&session),
+            client: read_client(&client)?,
+            session: read_session(&session)?,
             user: read_user(user)?,
-            scope: grant.scope,
-            audience: grant.audience,
         }))
     }
 
@@ -74,6 +83,11 @@ impl Grants for TenantTx {
         self.change(revoke).await?;
         Ok(())
     }
+}
+
+/// URIs have no spaces: they are kept with spaces between them.
+fn read_audience(text: &str) -> Audience {
+    Audience::of(text.split(' ').map(str::to_owned).collect())
 }
 
 fn row(grant: &grant::Model) -> Row<'_> {

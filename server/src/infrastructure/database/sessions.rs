@@ -14,6 +14,7 @@ use crate::{
     },
     domain::{
         id::{GrantId, SessionId, UserId},
+        secret::TokenDigest,
         session::Session,
         timestamp::Timestamp,
     },
@@ -27,6 +28,8 @@ impl Sessions for TenantTx {
             user_id: Set(session.user_id.as_uuid()),
             authenticated_at: Set(session.authenticated_at.as_micros()),
             amr: Set(session.amr.join(" ")),
+            browser_digest: Set(session.browser.as_ref().map(|d| d.as_bytes().to_vec())),
+            seen_at: Set(session.seen_at.map(Timestamp::as_micros)),
             ended_at: Set(session.ended_at.map(Timestamp::as_micros)),
             created_at: Set(session.created_at.as_micros()),
             ..session::ActiveModel::default()
@@ -42,7 +45,7 @@ impl Sessions for TenantTx {
         let Some((session, user)) = self.one_of_two(query).await? else {
             return Ok(None);
         };
-        let session = read_session(&session);
+        let session = read_session(&session)?;
         let at = Row {
             table: "sessions",
             id: &id,
@@ -68,13 +71,15 @@ impl Sessions for TenantTx {
             .update::<grant::Entity>()
             .set(grant::Column::RevokedAt, now.as_micros())
             .filter(grant::Column::SessionId.eq(id.as_uuid()))
+            .filter(grant::Column::Offline.eq(false))
             .filter(grant::Column::RevokedAt.is_null());
         self.change(revoke).await?;
         // All of them, not only those just revoked: whoever ends a session twice may do so because
         // clearing up after the first time failed.
         let grants = self
             .find::<grant::Entity>()
-            .filter(grant::Column::SessionId.eq(id.as_uuid()));
+            .filter(grant::Column::SessionId.eq(id.as_uuid()))
+            .filter(grant::Column::Offline.eq(false));
         let grants = self.all(grants).await?;
         Ok(grants
             .into_iter()
@@ -83,13 +88,24 @@ impl Sessions for TenantTx {
     }
 }
 
-pub(super) fn read_session(row: &session::Model) -> Session {
-    Session {
+pub(super) fn read_session(row: &session::Model) -> Result<Session, StoreError> {
+    let at = Row {
+        table: "sessions",
+        id: &row.id,
+    };
+    let browser = row
+        .browser_digest
+        .as_deref()
+        .map(|bytes| at.digest("browser_digest", bytes))
+        .transpose()?;
+    Ok(Session {
         id: SessionId::from_uuid(row.id),
         user_id: UserId::from_uuid(row.user_id),
         authenticated_at: Timestamp::from_micros(row.authenticated_at),
         amr: row.amr.split_whitespace().map(str::to_owned).collect(),
+        browser: browser.map(TokenDigest::from_bytes),
+        seen_at: time(row.seen_at),
         ended_at: time(row.ended_at),
         created_at: Timestamp::from_micros(row.created_at),
-    }
+    })
 }

@@ -12,6 +12,7 @@ use crate::{
         email::EmailAddress,
         id::UserId,
         password::PasswordHash,
+        profile::Profile,
         timestamp::Timestamp,
         user::{AvatarUrl, DisplayName, User},
     },
@@ -26,6 +27,7 @@ impl Users for TenantTx {
             email_verified: Set(user.email_verified),
             name: Set(user.name.as_str().to_owned()),
             avatar_url: Set(user.avatar_url.as_ref().map(|url| url.as_str().to_owned())),
+            profile: Set(written(&user.profile)?),
             password_phc: Set(Some(password.as_phc().to_owned())),
             not_before: Set(user.not_before.map(Timestamp::as_micros)),
             created_at: Set(user.created_at.as_micros()),
@@ -57,6 +59,10 @@ impl Users for TenantTx {
     }
 }
 
+fn written(profile: &Profile) -> Result<String, StoreError> {
+    serde_json::to_string(profile).map_err(|error| StoreError::Unavailable(Box::new(error)))
+}
+
 pub(super) fn read_user(row: user::Model) -> Result<User, StoreError> {
     let at = Row {
         table: "users",
@@ -71,6 +77,7 @@ pub(super) fn read_user(row: user::Model) -> Result<User, StoreError> {
             .avatar_url
             .map(|url| at.read("avatar_url", AvatarUrl::parse(&url)))
             .transpose()?,
+        profile: at.read("profile", serde_json::from_str(&row.profile))?,
         not_before: time(row.not_before),
         created_at: Timestamp::from_micros(row.created_at),
         updated_at: Timestamp::from_micros(row.updated_at),

@@ -11,12 +11,16 @@ use super::super::{Database, DatabaseStore, DatabaseTenants, connect};
 use crate::{
     application::ports::{NewTenantKeys, SealedDataKey, Store, StoredTagKey, Tenants},
     domain::{
-        client::{Client, ClientId, ClientKind},
+        claims::Audience,
+        claims_request::ClaimsRequest,
+        client::{Client, ClientId},
         email::EmailAddress,
         grant::Grant,
         id::{GrantId, SessionId, TenantId, UserId},
         password::PasswordHash,
+        profile::Profile,
         refresh::{SecretDigest, TagKeyId},
+        scope::Scopes,
         session::Session,
         signing_key::{KeyId, PublicKey, SigningAlgorithm, StoredSigningKey},
         tenant::{Policy, Slug, Tenant, TenantScope, TenantState},
@@ -151,12 +155,7 @@ pub(super) fn keys() -> NewTenantKeys {
 pub(super) fn client(id: &str) -> Client {
     Client {
         id: ClientId::parse(id).unwrap(),
-        name: "A client".to_owned(),
-        kind: ClientKind::Public,
-        first_party: true,
-        not_before: None,
-        created_at: now(),
-        updated_at: now(),
+        ..Client::first_party("A client", now())
     }
 }
 
@@ -167,6 +166,7 @@ pub(super) fn user(email: &str) -> User {
         email: EmailAddress::parse(email).unwrap(),
         email_verified: true,
         avatar_url: None,
+        profile: Profile::default(),
         not_before: None,
         created_at: now(),
         updated_at: now(),
@@ -179,6 +179,8 @@ pub(super) fn session(user: &User) -> Session {
         user_id: user.id,
         authenticated_at: now(),
         amr: vec!["pwd".to_owned(), "otp".to_owned()],
+        browser: None,
+        seen_at: None,
         ended_at: None,
         created_at: now(),
     }
@@ -190,8 +192,11 @@ pub(super) fn grant(session: &Session) -> Grant {
         session_id: session.id,
         user_id: session.user_id,
         client_id: ClientId::first_party(),
-        scope: "openid offline_access".to_owned(),
-        audience: "https://api.example.com".to_owned(),
+        scope: Scopes::from_names(&["openid", "email"]),
+        audience: Audience::One("https://api.example.com".to_owned()),
+        offline: false,
+        authenticated_at: session.authenticated_at,
+        claims: ClaimsRequest::default(),
         leaf: SecretDigest::from_bytes([7; 32]),
         idle_end: now() + std::time::Duration::from_secs(7 * 86_400),
         absolute_end: now() + std::time::Duration::from_secs(90 * 86_400),

@@ -8,7 +8,7 @@ use crate::{
         error::StoreError,
         ports::{Dependency, Store},
     },
-    domain::{client::ClientKind, secret::TokenDigest, user::AvatarUrl},
+    domain::{secret::TokenDigest, user::AvatarUrl},
 };
 
 on_both!(
@@ -27,9 +27,9 @@ async fn what_is_written_is_read(db: Fixture) {
     ada.avatar_url = Some(AvatarUrl::parse("https://example.com/a.png").unwrap());
     ada.not_before = Some(now());
     let mut confidential = client("backend");
-    confidential.kind = ClientKind::Confidential {
-        secret_digest: TokenDigest::of("ths_x"),
-    };
+    confidential.secret_digest = Some(TokenDigest::of("ths_x"));
+    confidential.registration_access = Some(TokenDigest::of("thm_x"));
+    confidential.metadata.require_pkce = false;
     let mut work = store.begin(&acme).await.unwrap();
     work.add_user(&ada, &phc()).await.unwrap();
     work.add_client(&confidential).await.unwrap();
@@ -53,7 +53,7 @@ async fn what_is_written_is_read(db: Fixture) {
     assert_eq!(view.floor.leaf, Some(grant.leaf));
     assert_eq!(view.floor.idle_end, grant.idle_end);
     assert_eq!(
-        (view.scope, view.audience, view.client_id),
+        (view.scope, view.audience, view.client.id),
         (grant.scope, grant.audience, grant.client_id)
     );
     assert_eq!(view.revoked_at, None);
