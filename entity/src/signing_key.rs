@@ -12,8 +12,8 @@ pub struct Model {
     pub algorithm: String,
     /// `active` or `retired`.
     pub state: String,
-    pub x: String,
-    pub y: String,
+    /// The members of RFC 7638, in its order.
+    pub public_jwk: String,
     /// Under the tenant's data key.
     pub private_key_sealed: Vec<u8>,
     pub created_at: i64,

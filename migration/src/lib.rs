@@ -14,6 +14,8 @@ mod m20261123_000003_create_users;
 mod m20261123_000004_create_clients;
 mod m20261123_000005_create_sessions;
 mod m20261123_000006_create_grants;
+mod m20261123_000007_create_single_use;
+mod m20261123_000008_generalise_signing_keys;
 mod m20261123_000009_expand_clients;
 mod m20261123_000010_expand_sign_ins;
 mod m20261123_000011_create_consents;
@@ -44,6 +46,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000004_create_clients::Migration),
             Box::new(m20261123_000005_create_sessions::Migration),
             Box::new(m20261123_000006_create_grants::Migration),
+            Box::new(m20261123_000007_create_single_use::Migration),
+            Box::new(m20261123_000008_generalise_signing_keys::Migration),
             Box::new(m20261123_000009_expand_clients::Migration),
             Box::new(m20261123_000010_expand_sign_ins::Migration),
             Box::new(m20261123_000011_create_consents::Migration),

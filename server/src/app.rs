@@ -6,8 +6,8 @@ use url::Url;
 
 use crate::{
     application::ports::{
-        Aead, Clock, Dependency, Entropy, KeyMaker, Keyring, PasswordHasher, Rotations, Store,
-        Tenants, Views,
+        Aead, ClientKeySets, Clock, Dependency, Entropy, ForeignJwts, KeyMaker, Keyring,
+        PasswordHasher, Rotations, SingleUse, Store, Tenants, Views,
     },
     domain::{
         id::IdEntropy,
@@ -30,6 +30,9 @@ pub struct App {
     pub store: Arc<dyn Store>,
     pub views: Arc<dyn Views>,
     pub rotations: Arc<dyn Rotations>,
+    pub single_use: Arc<dyn SingleUse>,
+    pub foreign_jwts: Arc<dyn ForeignJwts>,
+    pub client_keys: Arc<dyn ClientKeySets>,
     pub passwords: Arc<dyn PasswordHasher>,
     pub dependencies: Vec<Arc<dyn Dependency>>,
 }

@@ -14,7 +14,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     domain::secret::{Operator, TokenDigest},
-    infrastructure::crypto::MasterKeys,
+    infrastructure::{
+        crypto::MasterKeys,
+        outbound::{AllowedNetworks, NotANetwork},
+    },
 };
 
 const PREFIX: &str = "TOKENHOUSE_";
@@ -53,6 +56,10 @@ pub const SETTINGS: &[(&str, &str)] = &[
         "CIDRs whose X-Forwarded-For is believed",
     ),
     (
+        "TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS",
+        "CIDRs that may be reached for clients' keys and logouts although they are not public",
+    ),
+    (
         "TOKENHOUSE_LOG",
         "log filter, such as info or tokenhouse=debug,info",
     ),
@@ -72,6 +79,7 @@ pub struct Settings {
     pub redis_url: Option<Zeroizing<String>>,
     pub master_keys: MasterKeys,
     pub operator_tokens: Vec<TokenDigest<Operator>>,
+    pub outbound_allowed_networks: AllowedNetworks,
 }
 
 impl fmt::Debug for Settings {
@@ -239,6 +247,11 @@ impl RawSettings {
         let listen = self.required("TOKENHOUSE_LISTEN", check_address);
         let management_listen = self.required("TOKENHOUSE_MANAGEMENT_LISTEN", check_address);
         let redis_url = self.optional("TOKENHOUSE_REDIS_URL", check_redis_url);
+        let outbound_allowed_networks = self
+            .optional("TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS", |text| {
+                text.parse().map_err(|error: NotANetwork| error.to_string())
+            })
+            .unwrap_or_default();
         self.optional("TOKENHOUSE_LOG_FORMAT", |text| match text {
             "pretty" | "json" => Ok(()),
             _ => Err("must be pretty or json".to_owned()),
@@ -274,6 +287,7 @@ impl RawSettings {
                 redis_url,
                 master_keys,
                 operator_tokens,
+                outbound_allowed_networks,
             }),
             _ => Err(SettingsError(self.problems)),
         }

@@ -12,12 +12,15 @@ use crate::{
     http::{self, health::Readiness},
     infrastructure::{
         crypto::{
-            self, Aes256Gcm, CachedKeyring, PasswordPool, PasswordPoolOptions, SealedKeyMaker,
+            self, Aes256Gcm, CachedKeyring, PasswordPool, PasswordPoolOptions, RegisteredKeyJwts,
+            SealedKeyMaker,
         },
         database::{
-            self, Database, DatabaseFloors, DatabaseRotations, DatabaseStore, DatabaseTenants,
+            self, Database, DatabaseFloors, DatabaseRotations, DatabaseSingleUse, DatabaseStore,
+            DatabaseTenants,
         },
         entropy::SystemEntropy,
+        outbound::{FetchedClientKeys, Fetcher},
         redis::{self, FloorWriter, RedisConnection, RedisRotations},
         views::{CachedTenants, CachedViews},
     },
@@ -130,9 +133,11 @@ async fn assemble(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let aead: Arc<dyn Aead> = Arc::new(Aes256Gcm);
     let master = Arc::new(settings.master_keys);
-    let store: Arc<dyn Store> = Arc::new(DatabaseStore::new(database.clone()));
+    let database_store = Arc::new(DatabaseStore::new(database.clone()));
+    let store: Arc<dyn Store> = Arc::clone(&database_store) as _;
     let tenants = CachedTenants::new(Arc::new(DatabaseTenants::new(database.clone())));
     let mut dependencies: Vec<Arc<dyn Dependency>> = vec![Arc::new(database.clone())];
+    let single_use = Arc::new(DatabaseSingleUse::new(database.clone()));
     let (rotations, floors): (Arc<dyn Rotations>, _) = match &settings.redis_url {
         None => (Arc::new(DatabaseRotations::new(database)), None),
         Some(url) => {
@@ -149,21 +154,30 @@ async fn assemble(
             )
         }
     };
-    let keyring = CachedKeyring::new(
-        Arc::clone(&store),
+    let fetcher = Fetcher::new(settings.outbound_allowed_networks)
+        .context("requests to clients can't be prepared")?;
+    let client_keys = FetchedClientKeys::new(Arc::new(fetcher), Arc::clone(&clock));
+    let maker = Arc::new(SealedKeyMaker::new(
         Arc::clone(&master),
         Arc::clone(&aead),
+        Arc::clone(&entropy),
+    ));
+    let keyring = CachedKeyring::new(
+        database_store,
+        Arc::clone(&master),
+        Arc::clone(&aead),
+        Arc::clone(&maker),
+        Arc::clone(&clock),
         crypto::DEFAULT_CAPACITY,
     );
     let app = App {
         public_url: settings.public_url,
         operator_tokens: settings.operator_tokens,
         clock,
-        key_maker: Arc::new(SealedKeyMaker::new(
-            master,
-            Arc::clone(&aead),
-            Arc::clone(&entropy),
-        )),
+        key_maker: maker,
+        single_use,
+        client_keys: Arc::new(client_keys),
+        foreign_jwts: Arc::new(RegisteredKeyJwts),
         aead,
         keyring: Arc::new(keyring),
         tenants: Arc::new(tenants),

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::{
@@ -13,11 +16,12 @@ use crate::{
     domain::{
         claims::{AccessClaims, Audience},
         claims_request::ClaimsRequest,
-        client::ClientId,
+        client::{Client, ClientId, metadata::SubjectType},
         grant::Grant,
-        id::{GrantId, SessionId, TokenId},
+        id::{GrantId, SessionId, TokenId, UserId},
         refresh::{Generation, RefreshToken, Secret, TagKey},
         scope::Scopes,
+        secret::Key256,
         session::Session,
         tenant::TenantScope,
         timestamp::Timestamp,
@@ -46,6 +50,49 @@ impl std::fmt::Debug for Tokens {
     }
 }
 
+/// The token that starts a grant's family.
+pub fn first_token(grant: GrantId, secret: Secret) -> RefreshToken {
+    RefreshToken {
+        family: grant,
+        generation: Generation::FIRST,
+        secret,
+    }
+}
+
+/// The user's `sub` for a client (OIDC Core §8): the user's id, or for pairwise clients something
+/// that no client of another sector can recognise.
+pub fn subject(keys: &TenantKeys, client: &Client, user: UserId) -> String {
+    match (client.metadata.subject_type, client.metadata.sector()) {
+        (SubjectType::Pairwise, Some(sector)) => {
+            let key = keys.derive("tokenhouse/pairwise/1");
+            let mac = keyed_digest(&key, &[sector.as_bytes(), user.as_uuid().as_bytes()]);
+            URL_SAFE_NO_PAD.encode(mac)
+        }
+        // Registration lets no pairwise client have several sectors; were there one, it would get
+        // a subject of its own.
+        (SubjectType::Pairwise, None) => {
+            let key = keys.derive("tokenhouse/pairwise/1");
+            let mac = keyed_digest(
+                &key,
+                &[client.id.as_str().as_bytes(), user.as_uuid().as_bytes()],
+            );
+            URL_SAFE_NO_PAD.encode(mac)
+        }
+        (SubjectType::Public, _) => user.to_string(),
+    }
+}
+
+/// HMAC-SHA256 over parts, each with its length before it.
+pub fn keyed_digest(key: &Key256, parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose())
+        .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+    for part in parts {
+        mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
 /// The grant of a fresh sign-in and the token that starts its family.
 pub fn new_grant(
     app: &App,
@@ -70,11 +117,7 @@ pub fn new_grant(
         absolute_end,
         created_at: now,
     };
-    let token = RefreshToken {
-        family: grant.id,
-        generation: Generation::FIRST,
-        secret,
-    };
+    let token = first_token(grant.id, secret);
     (grant, token)
 }
 
@@ -123,6 +166,39 @@ pub fn access_token(
         picture: user
             .and_then(|user| user.avatar_url.as_ref())
             .map(|url| url.as_str().to_owned()),
+    };
+    Ok((Zeroizing::new(keys.tokens.sign(&claims)?), ttl))
+}
+
+/// Signs the access token of a client that acts for itself (RFC 9068 §2.2: `sub` is the client).
+pub fn client_access_token(
+    app: &App,
+    tenant: &TenantScope,
+    keys: &TenantKeys,
+    client: &ClientId,
+    scope: &Scopes,
+    audience: &Audience,
+    now: Timestamp,
+) -> Result<(Zeroizing<String>, Duration), Error> {
+    let ttl = tenant.policy().access_token_ttl();
+    let claims = AccessClaims {
+        iss: tenant.issuer().as_str().to_owned(),
+        sub: client.to_string(),
+        aud: audience.clone(),
+        client_id: client.to_string(),
+        iat: now.as_seconds(),
+        exp: (now + ttl).as_seconds(),
+        jti: TokenId::new(None, app.id_entropy()).to_string(),
+        scope: scope.to_string(),
+        sid: None,
+        auth_time: None,
+        acr: None,
+        amr: Vec::new(),
+        tenant: tenant.slug().to_string(),
+        name: None,
+        email: None,
+        email_verified: None,
+        picture: None,
     };
     Ok((Zeroizing::new(keys.tokens.sign(&claims)?), ttl))
 }

@@ -94,7 +94,7 @@ pub async fn login(
 }
 
 /// The user whose password this is, if there is one.
-async fn authenticate(
+pub async fn authenticate(
     app: &App,
     tenant: &TenantScope,
     command: Login,

@@ -50,11 +50,7 @@ pub async fn end_session(
     let mut work = app.store.begin(tenant).await?;
     let families = work.end_session(session, now).await?;
     work.commit().await?;
-    app.views.forget(tenant, session, &families).await;
-    if let Err(error) = app.rotations.forget(tenant, &families).await {
-        // The commit above decides; a record left behind only costs memory until its end.
-        tracing::warn!(session.id = %session, error = &error as &dyn std::error::Error, "hot records remain");
-    }
+    refresh::forget(app, tenant, session, &families).await;
     tracing::info!(session.id = %session, "logged out");
     Ok(())
 }

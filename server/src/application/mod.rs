@@ -1,12 +1,23 @@
 //! Use cases: one file, one thing a caller can ask for. They know the domain and the ports of
 //! [`ports`]; what is behind a port they don't know.
 
+pub mod access_token;
 pub mod admin;
+pub mod authenticate_client;
+pub mod consents;
 pub mod current_user;
+pub mod end_session;
 pub mod error;
+pub mod id_token;
+pub mod interaction;
+pub mod introspect;
 pub mod issue;
 pub mod login;
 pub mod logout;
+pub mod oauth;
 pub mod ports;
 pub mod refresh;
+pub mod revoke;
 pub mod signup;
+pub mod token;
+pub mod userinfo;

@@ -6,6 +6,8 @@
 //!    retries after a lost answer gets the same one.
 //! 4. Reuse ends the family: the revocation is committed here before the refusal is given.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use super::{
@@ -19,6 +21,7 @@ use crate::{
     domain::{
         client::ClientId,
         grant::GrantView,
+        id::{GrantId, SessionId},
         refresh::{Lifetimes, Presented, RefreshToken, Refusal, Secret, Successor, UntrustedToken},
         secret::Key256,
         tenant::TenantScope,
@@ -26,7 +29,7 @@ use crate::{
     },
 };
 
-/// Exchanges `token`, presented by `client`.
+/// Exchanges `token`, presented by `client`, for the session API.
 pub async fn refresh(
     app: &App,
     tenant: &TenantScope,
@@ -37,19 +40,67 @@ pub async fn refresh(
     let keys = app.keyring.keys(tenant).await?;
     let token =
         trusted(tenant, &keys, token).ok_or(Error::Unauthenticated(NotSignedIn::Malformed))?;
+    let Rotated { grant, token } = rotate(app, tenant, &keys, client, &token, now).await?;
+    let request = AccessTokenRequest {
+        grant: grant.id,
+        client: &grant.client.id,
+        subject: &grant.user.id.to_string(),
+        scope: &grant.scope,
+        audience: &grant.audience,
+        session: &grant.session,
+        authenticated_at: grant.authenticated_at,
+        profile_of: Some(&grant.user),
+    };
+    let not_after = grant.floor.absolute_end;
+    let (access_token, access_token_ttl) =
+        issue::access_token(app, tenant, &keys, request, not_after, now)?;
+    Ok(SignedIn {
+        tokens: Tokens {
+            access_token,
+            access_token_ttl,
+            refresh_token: token,
+            refresh_token_ttl: not_after.since(now),
+        },
+        user: grant.user.clone(),
+    })
+}
+
+/// A rotation that gave a successor.
+pub struct Rotated {
+    pub grant: Arc<GrantView>,
+    /// The successor, as the client gets it.
+    pub token: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Rotated {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rotated")
+            .field("grant", &self.grant.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Rotates a token whose tag was checked.
+pub async fn rotate(
+    app: &App,
+    tenant: &TenantScope,
+    keys: &TenantKeys,
+    client: &ClientId,
+    token: &RefreshToken,
+    now: Timestamp,
+) -> Result<Rotated, Error> {
     let attempt = Attempt {
         app,
         tenant,
         client,
-        keys: &keys,
-        token: &token,
+        token,
         now,
     };
     let secret = Secret::from_entropy(app.random());
     let (grant, rotation) = attempt.rotate(&secret).await?;
     let successor = match rotation {
         Rotation::Rotated => secret,
-        Rotation::Repeated { sealed_successor } => open_successor(app, &token, &sealed_successor)?,
+        Rotation::Repeated { sealed_successor } => open_successor(app, token, &sealed_successor)?,
         Rotation::Reused | Rotation::Refused(Refusal::Dead) => {
             attempt
                 .end_family(&grant, rotation == Rotation::Reused)
@@ -65,7 +116,39 @@ pub async fn refresh(
         // A fresh floor was given: the store has no reason to ask again.
         Rotation::Reload => return Err(Error::Unauthenticated(NotSignedIn::Ended)),
     };
-    attempt.answer(&grant, successor)
+    let successor = RefreshToken {
+        family: token.family,
+        generation: token.generation.next(),
+        secret: successor,
+    };
+    Ok(Rotated {
+        grant,
+        token: successor.encode(tenant.id(), issue::tag_key(keys)?),
+    })
+}
+
+/// Ends a grant: the SQL commit is the revocation, caches and hot records follow it.
+pub async fn revoke(
+    app: &App,
+    tenant: &TenantScope,
+    session: SessionId,
+    grant: GrantId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut work = app.store.begin(tenant).await?;
+    work.revoke_grant(grant, now).await?;
+    work.commit().await?;
+    forget(app, tenant, session, &[grant]).await;
+    Ok(())
+}
+
+/// Drops what is kept of grants that were just revoked.
+pub async fn forget(app: &App, tenant: &TenantScope, session: SessionId, grants: &[GrantId]) {
+    app.views.forget(tenant, session, grants).await;
+    if let Err(error) = app.rotations.forget(tenant, grants).await {
+        // The commit before decides; a record left behind only costs memory until its end.
+        tracing::warn!(session.id = %session, error = &error as &dyn std::error::Error, "hot records remain");
+    }
 }
 
 /// The token, if this tenant minted it.
@@ -83,17 +166,13 @@ struct Attempt<'a> {
     app: &'a App,
     tenant: &'a TenantScope,
     client: &'a ClientId,
-    keys: &'a TenantKeys,
     token: &'a RefreshToken,
     now: Timestamp,
 }
 
 impl Attempt<'_> {
     /// Asks the hot store; a second time with a freshly read floor when it wants one.
-    async fn rotate(
-        &self,
-        secret: &Secret,
-    ) -> Result<(std::sync::Arc<GrantView>, Rotation), Error> {
+    async fn rotate(&self, secret: &Secret) -> Result<(Arc<GrantView>, Rotation), Error> {
         let sealed = seal_successor(self.app, self.token, secret)?;
         let successor = Successor {
             digest: secret.digest(),
@@ -127,7 +206,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn live_grant(&self, freshness: Freshness) -> Result<std::sync::Arc<GrantView>, Error> {
+    async fn live_grant(&self, freshness: Freshness) -> Result<Arc<GrantView>, Error> {
         let grant = self
             .app
             .views
@@ -166,42 +245,6 @@ impl Attempt<'_> {
             );
         }
         Ok(())
-    }
-
-    fn answer(&self, grant: &GrantView, successor: Secret) -> Result<SignedIn, Error> {
-        let request = AccessTokenRequest {
-            grant: grant.id,
-            client: &grant.client.id,
-            subject: &grant.user.id.to_string(),
-            scope: &grant.scope,
-            audience: &grant.audience,
-            session: &grant.session,
-            authenticated_at: grant.authenticated_at,
-            profile_of: Some(&grant.user),
-        };
-        let not_after = grant.floor.absolute_end;
-        let (access_token, access_token_ttl) = issue::access_token(
-            self.app,
-            self.tenant,
-            self.keys,
-            request,
-            not_after,
-            self.now,
-        )?;
-        let token = RefreshToken {
-            family: self.token.family,
-            generation: self.token.generation.next(),
-            secret: successor,
-        };
-        Ok(SignedIn {
-            tokens: Tokens {
-                access_token,
-                access_token_ttl,
-                refresh_token: token.encode(self.tenant.id(), issue::tag_key(self.keys)?),
-                refresh_token_ttl: not_after.since(self.now),
-            },
-            user: grant.user.clone(),
-        })
     }
 }
 

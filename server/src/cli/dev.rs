@@ -33,7 +33,8 @@ use crate::{
     domain::{
         client::{
             ClientId,
-            metadata::{AuthMethod, ClientMetadata},
+            metadata::{ApplicationType, AuthMethod, ClientMetadata, GrantType, Introspection},
+            redirect_uri::RedirectUri,
         },
         secret::{OpaqueToken, Operator},
         tenant::Tenant,
@@ -196,6 +197,10 @@ impl Folder {
         raw.default_to("TOKENHOUSE_PUBLIC_URL", || {
             "http://localhost:8080".to_owned()
         });
+        // Applications in development publish their keys and hear of logouts on this machine.
+        raw.default_to("TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS", || {
+            "127.0.0.0/8,::1/128".to_owned()
+        });
         let token = raw
             .get("TOKENHOUSE_OPERATOR_TOKEN")
             .and_then(|tokens| tokens.lines().next());
@@ -284,11 +289,7 @@ async fn furnish(app: &App, tenant: Tenant, user: &DevUser) -> anyhow::Result<Ve
         let command = CreateClient {
             id: Some(ClientId::parse(id)?),
             first_party: false,
-            metadata: ClientMetadata {
-                client_name: id.to_owned(),
-                token_endpoint_auth_method: (!confidential).then_some(AuthMethod::None),
-                ..ClientMetadata::default()
-            },
+            metadata: demo_metadata(id, confidential)?,
         };
         let (client, secret) = admin::clients::create(app, &scope, command, app.now()).await?;
         clients.push(DevClient {
@@ -349,4 +350,36 @@ Stop with Ctrl-C.",
         file.management_url,
         folder.path().display(),
     ))
+}
+
+/// What the demo clients registered: applications on this machine, at the usual ports.
+fn demo_metadata(id: &str, confidential: bool) -> anyhow::Result<ClientMetadata> {
+    let uris = |texts: &[&str]| -> anyhow::Result<Vec<RedirectUri>> {
+        texts
+            .iter()
+            .map(|text| Ok(RedirectUri::parse(text)?))
+            .collect()
+    };
+    let mut grant_types = vec![GrantType::AuthorizationCode, GrantType::RefreshToken];
+    if confidential {
+        grant_types.push(GrantType::ClientCredentials);
+    }
+    Ok(ClientMetadata {
+        client_name: match id {
+            "demo-web" => "Demo web application".to_owned(),
+            _ => "Demo single-page application".to_owned(),
+        },
+        token_endpoint_auth_method: (!confidential).then_some(AuthMethod::None),
+        grant_types,
+        // So that any port of this machine will do.
+        application_type: ApplicationType::Native,
+        redirect_uris: uris(&["http://localhost/callback", "http://127.0.0.1/callback"])?,
+        post_logout_redirect_uris: uris(&["http://localhost/", "http://127.0.0.1/"])?,
+        introspection: if confidential {
+            Introspection::Tenant
+        } else {
+            Introspection::Own
+        },
+        ..ClientMetadata::default()
+    })
 }

@@ -3,6 +3,8 @@
 //! Nothing here awaits, reads a clock, draws randomness or knows a database. What a rule needs it
 //! is given; what should happen it answers, and `application` does it.
 
+pub mod authorization;
+pub mod branding;
 pub mod claims;
 pub mod claims_request;
 pub mod client;
@@ -20,4 +22,5 @@ pub mod signing_key;
 pub mod tenant;
 pub mod timestamp;
 pub mod user;
+pub mod user_claims;
 pub mod violation;

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{id::TenantId, timestamp::Timestamp};
+use super::{branding::Accent, id::TenantId, signing_key::SigningAlgorithm, timestamp::Timestamp};
 
 /// The part of a URL that names a tenant: `[a-z0-9](-?[a-z0-9])*`, 1 to 63 characters.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,6 +113,29 @@ pub struct Policy {
     pub refresh_retry_window: u32,
     /// Origins besides our own whose pages may use the session cookies.
     pub allowed_origins: Vec<String>,
+    /// How access tokens are signed.
+    pub access_token_alg: SigningAlgorithm,
+    /// How long an ID token counts, in seconds.
+    pub id_token_ttl: u32,
+    /// A sign-in on the hosted pages ends when its browser isn't seen for this long, in seconds.
+    pub session_idle_ttl: u32,
+    /// A sign-in on the hosted pages ends this long after it began, in seconds.
+    pub session_absolute_ttl: u32,
+    /// Resource indicators (RFC 8707) that every client may ask tokens for.
+    pub resources: Vec<String>,
+    /// Anyone may sign up.
+    pub signup_open: bool,
+    pub branding: Branding,
+}
+
+/// How the tenant's pages look.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Branding {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo_url: Option<Url>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accent: Option<Accent>,
 }
 
 impl Default for Policy {
@@ -123,6 +146,13 @@ impl Default for Policy {
             refresh_absolute_ttl: 90 * 24 * 3600,
             refresh_retry_window: 30,
             allowed_origins: Vec::new(),
+            access_token_alg: SigningAlgorithm::Es256,
+            id_token_ttl: 3600,
+            session_idle_ttl: 24 * 3600,
+            session_absolute_ttl: 30 * 24 * 3600,
+            resources: Vec::new(),
+            signup_open: true,
+            branding: Branding::default(),
         }
     }
 }
@@ -192,6 +222,10 @@ impl TenantScope {
 
     pub fn policy(&self) -> &Policy {
         &self.0.tenant.policy
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0.tenant.name
     }
 
     pub fn not_before(&self) -> Option<Timestamp> {

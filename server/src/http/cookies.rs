@@ -52,6 +52,50 @@ impl SessionCookie {
     }
 }
 
+/// A cookie of the hosted pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageCookie {
+    /// The browser's id, which forms are bound to.
+    Browser,
+    /// The accounts that are signed in in the browser.
+    Accounts,
+}
+
+impl PageCookie {
+    pub const fn name(self, https: bool) -> &'static str {
+        match (self, https) {
+            (Self::Browser, false) => "tokenhouse_browser",
+            (Self::Browser, true) => "__Secure-tokenhouse_browser",
+            (Self::Accounts, false) => "tokenhouse_accounts",
+            (Self::Accounts, true) => "__Secure-tokenhouse_accounts",
+        }
+    }
+
+    /// Sets the cookie; an empty value removes it. Lax: an application's link must find the user
+    /// signed in.
+    pub fn set(self, tenant: &TenantScope, value: &str) -> (HeaderName, HeaderValue) {
+        let https = is_https(tenant);
+        let max_age = match self {
+            _ if value.is_empty() => 0,
+            Self::Browser => BROWSER_MAX_AGE,
+            Self::Accounts => tenant.policy().session_absolute_ttl,
+        };
+        let secure = if https { "; Secure" } else { "" };
+        let text = format!(
+            "{}={value}; Path={}; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}",
+            self.name(https),
+            path_of(tenant),
+        );
+        let mut value =
+            HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+        value.set_sensitive(true);
+        (header::SET_COOKIE, value)
+    }
+}
+
+/// A year.
+const BROWSER_MAX_AGE: u32 = 365 * 24 * 3600;
+
 /// Both cookies of a sign-in.
 pub fn set(tenant: &TenantScope, tokens: &Tokens) -> Vec<(HeaderName, HeaderValue)> {
     vec![
@@ -73,7 +117,7 @@ pub fn is_https(tenant: &TenantScope) -> bool {
 }
 
 /// The path of the issuer, without scheme and host.
-fn path_of(tenant: &TenantScope) -> String {
+pub fn path_of(tenant: &TenantScope) -> String {
     url::Url::parse(tenant.issuer().as_str()).map_or_else(
         |_| format!("/t/{}", tenant.slug()),
         |url| url.path().to_owned(),

@@ -9,7 +9,10 @@ use poem::{
 };
 use tracing::Instrument;
 
-use super::respond::problem::{Kind, Problem};
+use super::respond::{
+    oauth::{self, OAuthProblem},
+    problem::{Kind, Problem},
+};
 use crate::app::App;
 
 /// The longest a request may take. Password queues give up long before; this bounds the rest.
@@ -144,6 +147,9 @@ impl<E: Endpoint> Edge<E> {
     }
 
     fn refuse(&self, error: &poem::Error, request_id: &str, path: &str) -> Response {
+        if let Some(problem) = error.data::<OAuthProblem>() {
+            return problem.render();
+        }
         let problem = error
             .data::<Problem>()
             .cloned()
@@ -152,6 +158,11 @@ impl<E: Endpoint> Edge<E> {
             && error.data::<Problem>().is_none()
         {
             tracing::error!(error = %error, "the framework failed");
+        }
+        // The endpoint decides the dialect; who asks for no tenant or with no method asks none.
+        let of_an_endpoint = !matches!(problem.status().as_u16(), 404 | 405);
+        if of_an_endpoint && oauth::speaks_oauth(path) {
+            return OAuthProblem::from_problem(&problem).render();
         }
         let mut response = problem.render(&self.public_url, request_id);
         if response.status() == StatusCode::METHOD_NOT_ALLOWED

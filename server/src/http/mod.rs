@@ -10,6 +10,7 @@ pub mod cookies;
 pub mod edge;
 pub mod extract;
 pub mod health;
+pub mod pages;
 pub mod problem_pages;
 pub mod respond;
 pub mod serve;
@@ -18,8 +19,9 @@ pub mod swagger;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, IntoEndpoint, Route, get};
+use poem::{Endpoint, IntoEndpoint, Route, get, post};
 
+use self::pages::{hosted, logout};
 use crate::app::App;
 
 /// Everything the public listener answers.
@@ -36,6 +38,34 @@ pub fn public_endpoint(app: Arc<App>) -> impl Endpoint + 'static {
         .at("/docs/", get(swagger::SwaggerUi::new()))
         .at("/docs/*tail", get(swagger::SwaggerUi::new()))
         .at("/problems/:slug", get(problem_pages::problem_page))
+        .at(
+            "/t/:tenant/oauth2/authorize",
+            get(hosted::authorization).post(hosted::authorize_by_post),
+        )
+        .at("/t/:tenant/continue", get(hosted::proceed))
+        .at(
+            "/t/:tenant/login",
+            get(hosted::login_page).post(hosted::log_in),
+        )
+        .at(
+            "/t/:tenant/signup",
+            get(hosted::signup_page).post(hosted::sign_up),
+        )
+        .at(
+            "/t/:tenant/select-account",
+            get(hosted::accounts_page).post(hosted::select_account),
+        )
+        .at(
+            "/t/:tenant/consent",
+            get(hosted::consent_page).post(hosted::consent),
+        )
+        .at("/t/:tenant/signed-in", get(hosted::signed_in))
+        .at(
+            "/t/:tenant/oauth2/logout",
+            get(logout::logout).post(logout::logout_by_post),
+        )
+        .at("/t/:tenant/logout", post(logout::confirm))
+        .at("/t/:tenant/signed-out", get(logout::signed_out))
         .nest_no_strip("/", spec::service());
     edge::Edge::new(routes.into_endpoint(), app, document.methods())
 }

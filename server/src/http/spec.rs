@@ -10,17 +10,17 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{
-    api::{admin::AdminApi, discovery::DiscoveryApi, session::SessionApi},
+    api::{admin::AdminApi, discovery::DiscoveryApi, oauth::OAuthApi, session::SessionApi},
     edge::AllowedMethods,
     extract::tenant::TenantPath,
     respond::problem,
 };
 
-type Apis = (DiscoveryApi, SessionApi, AdminApi);
+type Apis = (DiscoveryApi, OAuthApi, SessionApi, AdminApi);
 
 /// The service: the operations of the document as an endpoint.
 pub fn service() -> OpenApiService<Apis, ()> {
-    OpenApiService::new((DiscoveryApi, SessionApi, AdminApi), "Tokenhouse", env!("CARGO_PKG_VERSION"))
+    OpenApiService::new((DiscoveryApi, OAuthApi, SessionApi, AdminApi), "Tokenhouse", env!("CARGO_PKG_VERSION"))
         .summary("A multi-tenant token server")
         .description(
             "Every tenant has its own issuer, users, clients and keys. Paths under `/t/{tenant}` belong to one \

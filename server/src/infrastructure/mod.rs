@@ -4,5 +4,6 @@ pub mod clock;
 pub mod crypto;
 pub mod database;
 pub mod entropy;
+pub mod outbound;
 pub mod redis;
 pub mod views;

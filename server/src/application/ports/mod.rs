@@ -3,6 +3,11 @@
 //! Inside a tenant nothing takes a tenant by id: [`Store`] binds a [`TenantScope`] when work begins
 //! and the unit of work sees that tenant alone.
 
+mod client_keys;
+mod foreign_jwts;
+mod outbound;
+mod single_use;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,18 +16,24 @@ use super::error::{CryptoError, HashingError, StoreError};
 use crate::domain::{
     claims::AccessClaims,
     client::{Client, ClientId},
+    consent::Consent,
     email::EmailAddress,
     grant::{Floor, Grant, GrantView},
     id::{GrantId, SessionId, TenantId, UserId},
     password::{Password, PasswordHash},
     refresh::{Generation, Lifetimes, Presented, Refusal, Successor, TagKey, TagKeyId},
-    secret::Key256,
+    secret::{BrowserSession, Key256, TokenDigest},
     session::Session,
-    signing_key::{PublicKey, StoredSigningKey},
+    signing_key::{PublicKey, SigningAlgorithm, StoredSigningKey},
     tenant::{Slug, Tenant, TenantScope, TenantState},
     timestamp::Timestamp,
     user::User,
 };
+
+pub use client_keys::ClientKeySets;
+pub use foreign_jwts::{ForeignHeader, ForeignJwtRefused, ForeignJwts};
+pub use outbound::{Outbound, OutboundError};
+pub use single_use::{Purpose, SingleUse, Taken, UseKey};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -112,15 +123,53 @@ pub trait KeyMaker: Send + Sync {
     fn make(&self, tenant: TenantId) -> Result<NewTenantKeys, CryptoError>;
 }
 
+/// Where a tenant's sealed keys are.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    async fn stored_keys(&self, tenant: &TenantScope) -> Result<StoredKeys, StoreError>;
+    /// Adds a key that signs. `Conflict("signing_keys_tenant_id_algorithm_active_key")` when there is
+    /// one of its algorithm.
+    async fn add_signing_key(
+        &self,
+        tenant: &TenantScope,
+        key: &StoredSigningKey,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+}
+
+/// A tenant's keys, all sealed; of each kind the latest first.
+#[derive(Clone, Debug)]
+pub struct StoredKeys {
+    pub data_key: SealedDataKey,
+    pub signing_keys: Vec<StoredSigningKey>,
+    pub tag_keys: Vec<StoredTagKey>,
+}
+
 /// A tenant's keys, opened and parsed once.
 #[async_trait]
 pub trait Keyring: Send + Sync {
     async fn keys(&self, tenant: &TenantScope) -> Result<Arc<TenantKeys>, super::error::Error>;
+    /// Every key that verifiers may meet, at most a second old.
+    async fn published(
+        &self,
+        tenant: &TenantScope,
+    ) -> Result<Arc<Vec<PublicKey>>, super::error::Error>;
+    /// Keys that can sign with `algorithm`; they are made when there are none yet.
+    async fn keys_with(
+        &self,
+        tenant: &TenantScope,
+        algorithm: SigningAlgorithm,
+    ) -> Result<Arc<TenantKeys>, super::error::Error>;
 }
 
 /// A tenant's opened keys.
 pub struct TenantKeys {
     pub tokens: Box<dyn AccessTokens>,
+    pub jwts: Box<dyn Jwts>,
+    /// What `tokens` were opened to sign with.
+    pub access_token_alg: SigningAlgorithm,
+    /// What other keys are derived from. It lives as long as the tenant's data key.
+    pub derivation: Key256,
     /// Every key that verifiers may meet.
     pub public: Vec<PublicKey>,
     /// The first makes tags; all of them check.
@@ -133,6 +182,43 @@ impl std::fmt::Debug for TenantKeys {
             .field("public", &self.public)
             .finish_non_exhaustive()
     }
+}
+
+impl TenantKeys {
+    /// A key for one use alone.
+    pub fn derive(&self, label: &str) -> Key256 {
+        Key256::from_bytes(super::issue::keyed_digest(
+            &self.derivation,
+            &[label.as_bytes()],
+        ))
+    }
+}
+
+/// The kind of a JWT that we sign; its `typ` header keeps kinds apart (RFC 8725 §3.11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JwtKind {
+    AccessToken,
+    IdToken,
+    LogoutToken,
+    UserInfo,
+    Introspection,
+}
+
+/// Signs and verifies one tenant's JWTs.
+pub trait Jwts: Send + Sync {
+    /// Whether there is a key of this algorithm.
+    fn can_sign(&self, algorithm: SigningAlgorithm) -> bool;
+    fn sign(
+        &self,
+        algorithm: SigningAlgorithm,
+        kind: JwtKind,
+        claims: &[u8],
+    ) -> Result<String, CryptoError>;
+    fn verify(
+        &self,
+        kind: JwtKind,
+        token: &str,
+    ) -> Option<serde_json::Map<String, serde_json::Value>>;
 }
 
 /// Signs and verifies one tenant's access tokens (RFC 9068).
@@ -154,7 +240,7 @@ pub trait Store: Send + Sync {
 
 /// Work inside one tenant, done wholly or not at all.
 #[async_trait]
-pub trait UnitOfWork: Users + Clients + Sessions + Grants + Keys + Send {
+pub trait UnitOfWork: Users + Clients + Sessions + Grants + Consents + Keys + Send {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
 
@@ -182,7 +268,18 @@ pub trait Sessions {
     async fn add_session(&mut self, session: &Session) -> Result<(), StoreError>;
     /// The session and its user.
     async fn session(&mut self, id: SessionId) -> Result<Option<SessionView>, StoreError>;
-    /// Ends the session and revokes its grants; which ones. Ending twice keeps the first end.
+    /// The session whose browser holds the token with this digest, and its user.
+    async fn session_of_browser(
+        &mut self,
+        browser: &TokenDigest<BrowserSession>,
+    ) -> Result<Option<SessionView>, StoreError>;
+    /// The user proved anew who they are: the times, the methods and the browser's token change.
+    async fn renew_session(&mut self, session: &Session) -> Result<(), StoreError>;
+    /// Notes that the browser was seen.
+    async fn touch_session(&mut self, id: SessionId, now: Timestamp) -> Result<(), StoreError>;
+    /// The clients that were granted something during the session.
+    async fn clients_of_session(&mut self, id: SessionId) -> Result<Vec<Client>, StoreError>;
+    /// Ends the session and revokes its grants, but those that outlive it; which ones. Ending twice keeps the first end.
     async fn end_session(
         &mut self,
         id: SessionId,
@@ -203,11 +300,41 @@ pub trait Grants {
     async fn grant(&mut self, id: GrantId) -> Result<Option<GrantView>, StoreError>;
     /// Revokes a grant; revoking twice keeps the first moment.
     async fn revoke_grant(&mut self, id: GrantId, now: Timestamp) -> Result<(), StoreError>;
+    /// Revokes all that a user granted a client; which grants, with their sessions.
+    async fn revoke_grants_of(
+        &mut self,
+        user: UserId,
+        client: &ClientId,
+        now: Timestamp,
+    ) -> Result<Vec<(SessionId, GrantId)>, StoreError>;
+}
+
+#[async_trait]
+pub trait Consents {
+    async fn consent(
+        &mut self,
+        user: UserId,
+        client: &ClientId,
+    ) -> Result<Option<Consent>, StoreError>;
+    /// Remembers that the user allowed the client this, besides what was allowed before.
+    async fn add_consent(&mut self, consent: &Consent) -> Result<(), StoreError>;
+    /// What the user allowed whom, the latest change first; at most 200.
+    async fn consents_of(&mut self, user: UserId) -> Result<Vec<(Consent, Client)>, StoreError>;
+    /// Forgets a consent; `false` when there is none.
+    async fn delete_consent(&mut self, user: UserId, client: &ClientId)
+    -> Result<bool, StoreError>;
 }
 
 #[async_trait]
 pub trait Keys {
     async fn sealed_data_key(&mut self) -> Result<SealedDataKey, StoreError>;
+    /// Adds a key that signs. `Conflict("signing_keys_tenant_id_algorithm_active_key")` when there is
+    /// one of its algorithm.
+    async fn add_signing_key(
+        &mut self,
+        key: &StoredSigningKey,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
     async fn signing_keys(&mut self) -> Result<Vec<StoredSigningKey>, StoreError>;
     async fn tag_keys(&mut self) -> Result<Vec<StoredTagKey>, StoreError>;
 }

@@ -9,7 +9,14 @@ use serde::Serialize;
 use super::Tag;
 use crate::{
     app::App,
-    domain::{signing_key::PublicKey, tenant::TenantScope},
+    application::issue,
+    domain::{
+        authorization::Prompt,
+        client::metadata::{AuthMethod, GrantType},
+        signing_key::{ForeignAlgorithm, PublicKey, PublicKeyMaterial, SigningAlgorithm},
+        tenant::TenantScope,
+        user_claims,
+    },
     http::{
         extract::tenant::TenantPath,
         respond::answer::{Answer, Refused, refusals},
@@ -38,7 +45,7 @@ impl DiscoveryApi {
     /// OpenID configuration
     ///
     /// Where the tenant's endpoints are and what they can do (OpenID Connect Discovery 1.0 §4). What is
-    /// not there yet is not announced.
+    /// not there is not announced.
     #[oai(
         path = "/t/:tenant/.well-known/openid-configuration",
         method = "get",
@@ -117,9 +124,9 @@ impl DiscoveryApi {
         /// The tenant's slug.
         tenant: TenantPath,
     ) -> Result<Answer<200, JwkSet>, Refused<DiscoveryRefusals>> {
-        let keys = app.keyring.keys(&tenant.0).await?;
+        let keys = app.keyring.published(&tenant.0).await?;
         let view = JwkSet {
-            keys: keys.public.iter().map(Jwk::from).collect(),
+            keys: keys.iter().map(Jwk::from).collect(),
         };
         Ok(Answer::new(view).header(header::CACHE_CONTROL, CACHE_CONTROL))
     }
@@ -132,28 +139,80 @@ fn metadata(tenant: &TenantScope) -> Answer<200, ServerMetadata> {
 
 impl ServerMetadata {
     fn of(issuer: &str) -> Self {
+        let at = |path: &str| format!("{issuer}{path}");
+        let all = |names: &[&str]| {
+            names
+                .iter()
+                .map(|&name| name.to_owned())
+                .collect::<Vec<_>>()
+        };
+        let algorithms = || all(&SigningAlgorithm::ALL.map(SigningAlgorithm::name));
+        let auth_methods = || all(&AuthMethod::ALL.map(AuthMethod::name));
+        let assertion_algorithms = || all(&ForeignAlgorithm::ALL.map(ForeignAlgorithm::name));
+        let confidential = || {
+            let methods = AuthMethod::ALL
+                .into_iter()
+                .filter(|one| *one != AuthMethod::None);
+            methods.map(|method| method.name().to_owned()).collect()
+        };
+        let claims = [
+            "sub",
+            "iss",
+            "aud",
+            "exp",
+            "iat",
+            "auth_time",
+            "nonce",
+            "acr",
+            "amr",
+            "azp",
+            "sid",
+            "at_hash",
+        ];
         Self {
             issuer: issuer.to_owned(),
-            jwks_uri: format!("{issuer}/oauth2/jwks"),
-            scopes_supported: ["openid", "profile", "email"].map(str::to_owned).to_vec(),
-            subject_types_supported: vec!["public".to_owned()],
-            claims_supported: [
-                "iss",
-                "sub",
-                "aud",
-                "exp",
-                "iat",
-                "auth_time",
-                "acr",
-                "amr",
-                "sid",
-                "name",
+            authorization_endpoint: at("/oauth2/authorize"),
+            token_endpoint: at("/oauth2/token"),
+            userinfo_endpoint: at("/oauth2/userinfo"),
+            jwks_uri: at("/oauth2/jwks"),
+            revocation_endpoint: at("/oauth2/revoke"),
+            introspection_endpoint: at("/oauth2/introspect"),
+            end_session_endpoint: at("/oauth2/logout"),
+            scopes_supported: all(&[
+                "openid",
+                "profile",
                 "email",
-                "email_verified",
-                "picture",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+                "address",
+                "phone",
+                "offline_access",
+            ]),
+            response_types_supported: all(&["code"]),
+            response_modes_supported: all(&["query", "form_post"]),
+            grant_types_supported: all(&GrantType::ALL.map(GrantType::name)),
+            subject_types_supported: all(&["public", "pairwise"]),
+            id_token_signing_alg_values_supported: algorithms(),
+            userinfo_signing_alg_values_supported: algorithms(),
+            token_endpoint_auth_methods_supported: auth_methods(),
+            token_endpoint_auth_signing_alg_values_supported: assertion_algorithms(),
+            revocation_endpoint_auth_methods_supported: auth_methods(),
+            revocation_endpoint_auth_signing_alg_values_supported: assertion_algorithms(),
+            introspection_endpoint_auth_methods_supported: confidential(),
+            introspection_endpoint_auth_signing_alg_values_supported: assertion_algorithms(),
+            code_challenge_methods_supported: all(&["S256"]),
+            prompt_values_supported: all(&Prompt::ALL.map(Prompt::name)),
+            acr_values_supported: all(&[issue::PASSWORD_ACR]),
+            display_values_supported: all(&["page"]),
+            claim_types_supported: all(&["normal"]),
+            claims_supported: claims
+                .into_iter()
+                .chain(user_claims::names())
+                .map(str::to_owned)
+                .collect(),
+            ui_locales_supported: all(&["en"]),
+            claims_parameter_supported: true,
+            request_parameter_supported: false,
+            request_uri_parameter_supported: false,
+            authorization_response_iss_parameter_supported: true,
         }
     }
 }
@@ -173,28 +232,65 @@ impl Example for JwkSet {
                 use_: text("sig"),
                 alg: text("ES256"),
                 kid: text("-JTecBx2yauh5Smly35NSsxAKE4QbWvTHbO8kaZj7XE"),
-                crv: text("P-256"),
-                x: text("eV703-gpbeJ3dJqBvxzrSLkOie6X7GndUf_0eTQ-o2c"),
-                y: text("LmO3YOXPK30VIXeaNTvMdqT4LwFFl2n7BMk1lOSVctw"),
+                crv: Some(text("P-256")),
+                x: Some(text("eV703-gpbeJ3dJqBvxzrSLkOie6X7GndUf_0eTQ-o2c")),
+                y: Some(text("LmO3YOXPK30VIXeaNTvMdqT4LwFFl2n7BMk1lOSVctw")),
+                n: None,
+                e: None,
             }],
         }
     }
 }
 
-/// What the tenant can do (RFC 8414 §2), as far as it exists.
+/// What the tenant can do (RFC 8414 §2, OpenID Connect Discovery 1.0 §3).
 #[derive(Debug, Object, Serialize)]
 #[oai(example)]
 pub struct ServerMetadata {
     /// The `iss` of the tenant's tokens, byte for byte.
     issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    userinfo_endpoint: String,
     /// Where the public keys are.
     jwks_uri: String,
-    /// Scopes that tokens may carry.
+    /// RFC 7009.
+    revocation_endpoint: String,
+    /// RFC 7662.
+    introspection_endpoint: String,
+    /// OpenID Connect RP-Initiated Logout 1.0.
+    end_session_endpoint: String,
+    /// Scopes that every tenant knows; clients may register others.
     scopes_supported: Vec<String>,
+    response_types_supported: Vec<String>,
+    response_modes_supported: Vec<String>,
+    grant_types_supported: Vec<String>,
     /// How the `sub` of a user is made.
     subject_types_supported: Vec<String>,
-    /// Claims that tokens may carry.
+    id_token_signing_alg_values_supported: Vec<String>,
+    userinfo_signing_alg_values_supported: Vec<String>,
+    token_endpoint_auth_methods_supported: Vec<String>,
+    /// For `private_key_jwt`.
+    token_endpoint_auth_signing_alg_values_supported: Vec<String>,
+    revocation_endpoint_auth_methods_supported: Vec<String>,
+    revocation_endpoint_auth_signing_alg_values_supported: Vec<String>,
+    introspection_endpoint_auth_methods_supported: Vec<String>,
+    introspection_endpoint_auth_signing_alg_values_supported: Vec<String>,
+    /// RFC 7636; never `plain`.
+    code_challenge_methods_supported: Vec<String>,
+    prompt_values_supported: Vec<String>,
+    acr_values_supported: Vec<String>,
+    display_values_supported: Vec<String>,
+    claim_types_supported: Vec<String>,
+    /// Claims that tokens and user info may carry.
     claims_supported: Vec<String>,
+    ui_locales_supported: Vec<String>,
+    /// OIDC Core §5.5.
+    claims_parameter_supported: bool,
+    request_parameter_supported: bool,
+    /// Said, because its absence would mean `true`.
+    request_uri_parameter_supported: bool,
+    /// RFC 9207.
+    authorization_response_iss_parameter_supported: bool,
 }
 
 /// A set of public keys (RFC 7517 §5).
@@ -204,10 +300,11 @@ pub struct JwkSet {
     keys: Vec<Jwk>,
 }
 
-/// A public key on the P-256 curve (RFC 7517 §4, RFC 7518 §6.2.1).
+/// A public key (RFC 7517 §4). Which members it has besides the first four depends on its type.
 #[derive(Debug, Object, Serialize)]
+#[oai(skip_serializing_if_is_none)]
 pub struct Jwk {
-    /// The key type: `EC`.
+    /// The key type: `EC`, `OKP` or `RSA`.
     kty: String,
     /// What the key is for: `sig`.
     #[oai(rename = "use")]
@@ -217,24 +314,56 @@ pub struct Jwk {
     alg: String,
     /// The key's id: its thumbprint (RFC 7638).
     kid: String,
-    /// The curve: `P-256`.
-    crv: String,
-    /// The x coordinate, base64url.
-    x: String,
+    /// The curve: `P-256` or `Ed25519`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crv: Option<String>,
+    /// The x coordinate, or an Ed25519 key, base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x: Option<String>,
     /// The y coordinate, base64url.
-    y: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    y: Option<String>,
+    /// The RSA modulus, base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n: Option<String>,
+    /// The RSA exponent, base64url.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    e: Option<String>,
 }
 
 impl From<&PublicKey> for Jwk {
     fn from(key: &PublicKey) -> Self {
-        Self {
-            kty: "EC".to_owned(),
+        let empty = Self {
+            kty: String::new(),
             use_: "sig".to_owned(),
             alg: key.algorithm.name().to_owned(),
             kid: key.id.as_str().to_owned(),
-            crv: "P-256".to_owned(),
-            x: key.x.clone(),
-            y: key.y.clone(),
+            crv: None,
+            x: None,
+            y: None,
+            n: None,
+            e: None,
+        };
+        match key.material.clone() {
+            PublicKeyMaterial::Ec { crv, x, y } => Self {
+                kty: "EC".to_owned(),
+                crv: Some(crv),
+                x: Some(x),
+                y: Some(y),
+                ..empty
+            },
+            PublicKeyMaterial::Okp { crv, x } => Self {
+                kty: "OKP".to_owned(),
+                crv: Some(crv),
+                x: Some(x),
+                ..empty
+            },
+            PublicKeyMaterial::Rsa { e, n } => Self {
+                kty: "RSA".to_owned(),
+                n: Some(n),
+                e: Some(e),
+                ..empty
+            },
         }
     }
 }

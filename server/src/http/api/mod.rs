@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod discovery;
+pub mod oauth;
 pub mod session;
 
 use poem_openapi::Tags;
@@ -14,6 +15,8 @@ pub enum Tag {
     Discovery,
     /// Sign-up, login, refresh and logout for a tenant's own applications.
     Session,
+    /// Tokens for OAuth clients and resource servers.
+    OAuth,
     /// Tenants, for the operator.
     Tenants,
 }

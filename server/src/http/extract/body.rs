@@ -222,7 +222,11 @@ impl<'a, T: FromMembers + Type> ApiExtractor<'a> for OptionalJsonBody<T> {
     }
 }
 
-async fn read(request: &Request, body: &mut RequestBody) -> Result<bytes::Bytes, Problem> {
+/// Reads a body of bounded size.
+pub(super) async fn read(
+    request: &Request,
+    body: &mut RequestBody,
+) -> Result<bytes::Bytes, Problem> {
     // One that announces too much is refused before any of it is waited for.
     let announced = request
         .header(header::CONTENT_LENGTH)

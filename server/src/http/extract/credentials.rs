@@ -18,11 +18,12 @@ use crate::{
     application::{
         admin::{self, OperatorCaller},
         error::{Error, NotSignedIn},
+        oauth::Refusal,
     },
     domain::tenant::TenantScope,
     http::{
-        cookies::{self, SessionCookie},
-        respond::problem::Problem,
+        cookies::{self, PageCookie, SessionCookie},
+        respond::{oauth::OAuthProblem, problem::Problem},
     },
 };
 
@@ -114,6 +115,44 @@ impl<'a> ApiExtractor<'a> for Operator {
         };
         let caller = admin::authenticate_operator(app(request)?, bearer).map_err(Problem::from)?;
         Ok(Self(caller))
+    }
+}
+
+/// An access token from the `Authorization` header alone, for resources that follow RFC 6750.
+pub struct BearerToken(pub Option<Zeroizing<String>>);
+
+impl std::fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BearerToken([redacted])")
+    }
+}
+
+impl<'a> ApiExtractor<'a> for BearerToken {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        AccessToken::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec!["AccessToken"]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        match authorization(request) {
+            Authorization::Absent => Ok(Self(None)),
+            Authorization::Bearer(token) => Ok(Self(Some(Zeroizing::new(token.to_owned())))),
+            Authorization::Unusable => {
+                Err(OAuthProblem::from(Refusal::InvalidToken("unusable header")).into())
+            }
+        }
     }
 }
 
@@ -272,10 +311,16 @@ impl<'a> ApiExtractor<'a> for SessionCookies {
 }
 
 /// The request's `Cookie` headers, unread.
-struct Cookies(Vec<Zeroizing<String>>);
+pub struct Cookies(Vec<Zeroizing<String>>);
+
+impl std::fmt::Debug for Cookies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cookies([redacted])")
+    }
+}
 
 impl Cookies {
-    fn of(request: &Request) -> Self {
+    pub fn of(request: &Request) -> Self {
         let texts = request
             .headers()
             .get_all(header::COOKIE)
@@ -286,7 +331,15 @@ impl Cookies {
 
     /// The first cookie of that name: browsers send the one with the longest path first.
     fn get(&self, tenant: &TenantScope, cookie: SessionCookie) -> Option<Zeroizing<String>> {
-        let name = cookie.name(cookies::is_https(tenant));
+        self.named(cookie.name(cookies::is_https(tenant)))
+    }
+
+    /// A cookie of the hosted pages.
+    pub fn page(&self, tenant: &TenantScope, cookie: PageCookie) -> Option<Zeroizing<String>> {
+        self.named(cookie.name(cookies::is_https(tenant)))
+    }
+
+    fn named(&self, name: &str) -> Option<Zeroizing<String>> {
         self.0
             .iter()
             .flat_map(|text| text.split(';'))
@@ -305,7 +358,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    fn of(request: &Request) -> Self {
+    pub fn of(request: &Request) -> Self {
         let text = |name: &str| request.header(name).map(str::to_owned);
         Self {
             safe_method: matches!(

@@ -2,5 +2,7 @@
 //! in the document.
 
 pub mod body;
+pub mod client_credentials;
 pub mod credentials;
+pub mod form;
 pub mod tenant;

@@ -88,6 +88,32 @@ impl<const STATUS: u16, T: Serialize + Send> IntoResponse for Answer<STATUS, T> 
     }
 }
 
+/// 200 with an empty body (RFC 7009 §2.2).
+#[derive(Clone, Copy, Debug)]
+pub struct Done;
+
+impl ApiResponse for Done {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "Done.",
+                status: Some(200),
+                status_range: None,
+                content: vec![],
+                headers: vec![],
+            }],
+        }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+impl IntoResponse for Done {
+    fn into_response(self) -> Response {
+        Response::builder().status(StatusCode::OK).finish()
+    }
+}
+
 /// 204: done, and nothing to say.
 #[derive(Debug, Default)]
 pub struct NoContent {
@@ -176,7 +202,8 @@ impl<R: Refusals> ApiResponse for Refused<R> {
     }
 }
 
-fn headers_of(status: u16) -> Vec<MetaHeader> {
+/// The headers that a refusal with this status has.
+pub(super) fn headers_of(status: u16) -> Vec<MetaHeader> {
     let header = |name: &str, description: &str, schema: MetaSchema| MetaHeader {
         name: name.to_owned(),
         description: Some(description.to_owned()),

@@ -2,4 +2,5 @@
 
 pub mod answer;
 pub mod json;
+pub mod oauth;
 pub mod problem;

@@ -221,6 +221,11 @@ impl Problem {
         self.kind.status()
     }
 
+    /// After how long to try again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// For a response that the framework made.
     pub fn of_status(status: StatusCode) -> Self {
         Self::new(Kind::of_status(status))

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der},
+    rsa::{self, KeySize},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{master_keys::MasterKeys, sealed};
@@ -17,7 +20,7 @@ use crate::{
         id::TenantId,
         refresh::TagKeyId,
         secret::Key256,
-        signing_key::{KeyId, PublicKey, SigningAlgorithm, StoredSigningKey},
+        signing_key::{PublicKey, PublicKeyMaterial, SigningAlgorithm, StoredSigningKey},
     },
 };
 
@@ -68,24 +71,19 @@ impl SealedKeyMaker {
         Ok((key, stored))
     }
 
-    fn signing_key(
+    /// A fresh key of this algorithm. RSA takes a while: call it where blocking is allowed.
+    pub(super) fn signing_key(
         &self,
         tenant: TenantId,
         data_key: &Key256,
+        algorithm: SigningAlgorithm,
     ) -> Result<StoredSigningKey, CryptoError> {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
-            .map_err(|_| CryptoError::Failed("making an ES256 key"))?;
-        // The document overwrites itself when dropped.
-        let private_key = pair
-            .to_pkcs8v1()
-            .map_err(|_| CryptoError::Failed("writing an ES256 key"))?;
-        let public = public_key(pair.public_key().as_ref())
-            .ok_or(CryptoError::Failed("reading a public key"))?;
+        let (public, private_key) = generate(algorithm)?;
         let sealed_private_key = sealed::private_key(tenant, public.id.as_str()).seal(
             &*self.aead,
             &*self.entropy,
             data_key,
-            private_key.as_ref(),
+            &private_key,
         )?;
         Ok(StoredSigningKey {
             public,
@@ -111,33 +109,63 @@ impl KeyMaker for SealedKeyMaker {
     fn make(&self, tenant: TenantId) -> Result<NewTenantKeys, CryptoError> {
         let (key, data_key) = self.data_key(tenant)?;
         Ok(NewTenantKeys {
-            signing_key: self.signing_key(tenant, &key)?,
+            signing_key: self.signing_key(tenant, &key, SigningAlgorithm::Es256)?,
             tag_key: self.tag_key(tenant, &key)?,
             data_key,
         })
     }
 }
 
+/// A fresh pair of keys: the public one, and the private one in PKCS#8.
+fn generate(algorithm: SigningAlgorithm) -> Result<(PublicKey, Zeroizing<Vec<u8>>), CryptoError> {
+    let failed = |_| CryptoError::Failed("making a signing key");
+    // What the library writes overwrites itself when dropped.
+    let (material, private_key) = match algorithm {
+        SigningAlgorithm::Es256 => {
+            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(failed)?;
+            let material = p256(pair.public_key().as_ref());
+            (
+                material,
+                pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec(),
+            )
+        }
+        SigningAlgorithm::EdDsa => {
+            let pair = Ed25519KeyPair::generate().map_err(failed)?;
+            let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+            let written = pair.to_pkcs8().map_err(failed)?;
+            (
+                Some(PublicKeyMaterial::ed25519(x)),
+                written.as_ref().to_vec(),
+            )
+        }
+        SigningAlgorithm::Rs256 | SigningAlgorithm::Ps256 => {
+            let pair = rsa::KeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
+            let public = pair.public_key();
+            let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+            let material = PublicKeyMaterial::Rsa {
+                e: number(public.exponent().big_endian_without_leading_zero()),
+                n: number(public.modulus().big_endian_without_leading_zero()),
+            };
+            let written: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
+            (Some(material), written.as_ref().to_vec())
+        }
+    };
+    let private_key = Zeroizing::new(private_key);
+    let material = material.ok_or(CryptoError::Failed("reading a public key"))?;
+    Ok((PublicKey::new(algorithm, material), private_key))
+}
+
 /// The public half from an uncompressed point: 4 ‖ x ‖ y (SEC 1 §2.3.3).
-pub(super) fn public_key(point: &[u8]) -> Option<PublicKey> {
+pub(super) fn p256(point: &[u8]) -> Option<PublicKeyMaterial> {
     let coordinates = point.strip_prefix(&[4])?;
     if coordinates.len() != 64 {
         return None;
     }
     let (x, y) = coordinates.split_at(32);
-    let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
-    Some(PublicKey {
-        id: KeyId::from_thumbprint(thumbprint(&x, &y)),
-        algorithm: SigningAlgorithm::Es256,
-        x,
-        y,
-    })
-}
-
-/// RFC 7638 §3: the required members in lexical order, without spaces.
-fn thumbprint(x: &str, y: &str) -> String {
-    let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-    URL_SAFE_NO_PAD.encode(Sha256::digest(members))
+    Some(PublicKeyMaterial::p256(
+        URL_SAFE_NO_PAD.encode(x),
+        URL_SAFE_NO_PAD.encode(y),
+    ))
 }
 
 #[cfg(test)]
@@ -146,9 +174,9 @@ mod tests {
 
     #[test]
     fn only_an_uncompressed_point_is_a_public_key() {
-        assert!(public_key(&[4; 65]).is_some());
-        assert!(public_key(&[4; 64]).is_none());
-        assert!(public_key(&[2; 65]).is_none());
-        assert!(public_key(&[]).is_none());
+        assert!(p256(&[4; 65]).is_some());
+        assert!(p256(&[4; 64]).is_none());
+        assert!(p256(&[2; 65]).is_none());
+        assert!(p256(&[]).is_none());
     }
 }

@@ -1,38 +1,54 @@
 //! Opened keys, a bounded number of tenants at a time.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use moka::future::Cache;
+use tokio::sync::Mutex;
 
 use super::{
-    access_tokens::{Es256AccessTokens, VerifiedTokens},
+    access_tokens::{SignedAccessTokens, VerifiedTokens},
+    jws::{SigningKey, TenantJwts, Verifiers},
+    key_maker::SealedKeyMaker,
     master_keys::MasterKeys,
     sealed,
 };
 use crate::{
     application::{
         error::{CryptoError, Error, StoreError},
-        ports::{Aead, Keyring, SealedDataKey, Store, StoredTagKey, TenantKeys},
+        issue::keyed_digest,
+        ports::{
+            Aead, Clock, KeyStore, Keyring, SealedDataKey, StoredKeys, StoredTagKey, TenantKeys,
+        },
     },
     domain::{
-        id::TenantId, refresh::TagKey, secret::Key256, signing_key::StoredSigningKey,
+        id::TenantId,
+        refresh::TagKey,
+        secret::Key256,
+        signing_key::{PublicKey, SigningAlgorithm},
         tenant::TenantScope,
     },
 };
 
 /// How long other instances may go on with keys that were replaced.
 const KEPT_FOR: Duration = Duration::from_secs(60);
+/// A key that another instance made is published here as soon.
+const PUBLISHED_FOR: Duration = Duration::from_secs(1);
 /// Some 1 KiB each.
 pub const DEFAULT_CAPACITY: u64 = 10_000;
 
 /// Loads a tenant's keys, opens them and keeps them for a minute.
 pub struct CachedKeyring {
-    store: Arc<dyn Store>,
+    store: Arc<dyn KeyStore>,
     master: Arc<MasterKeys>,
     aead: Arc<dyn Aead>,
+    maker: Arc<SealedKeyMaker>,
+    clock: Arc<dyn Clock>,
     verified: VerifiedTokens,
     opened: Cache<TenantId, Arc<TenantKeys>>,
+    published: Cache<TenantId, Arc<Vec<PublicKey>>>,
+    /// One key is made at a time: an RSA key takes a core for a while.
+    making: Mutex<()>,
 }
 
 impl fmt::Debug for CachedKeyring {
@@ -44,15 +60,24 @@ impl fmt::Debug for CachedKeyring {
 impl CachedKeyring {
     /// Keeps the keys of up to `capacity` tenants.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn KeyStore>,
         master: Arc<MasterKeys>,
         aead: Arc<dyn Aead>,
+        maker: Arc<SealedKeyMaker>,
+        clock: Arc<dyn Clock>,
         capacity: u64,
     ) -> Self {
         Self {
             store,
             master,
             aead,
+            maker,
+            clock,
+            making: Mutex::new(()),
+            published: Cache::builder()
+                .max_capacity(capacity)
+                .time_to_live(PUBLISHED_FOR)
+                .build(),
             verified: VerifiedTokens::default(),
             opened: Cache::builder()
                 .max_capacity(capacity)
@@ -61,61 +86,116 @@ impl CachedKeyring {
         }
     }
 
+    /// The master keys that open this keyring's keys.
+    #[cfg(test)]
+    pub(super) fn master(&self) -> &Arc<MasterKeys> {
+        &self.master
+    }
+
     /// Drops a tenant's keys, because they changed or the tenant is gone.
     pub async fn forget(&self, tenant: TenantId) {
         self.opened.invalidate(&tenant).await;
+        self.published.invalidate(&tenant).await;
     }
 
     async fn load(&self, tenant: &TenantScope) -> Result<Arc<TenantKeys>, LoadError> {
-        let mut view = self.store.view(tenant).await?;
-        let data_key = view.sealed_data_key().await?;
-        let signing_keys = view.signing_keys().await?;
-        let tag_keys = view.tag_keys().await?;
-        drop(view);
-        let keys = self.open(tenant.id(), &data_key, &signing_keys, &tag_keys)?;
+        let stored = self.store.stored_keys(tenant).await?;
+        let algorithm = tenant.policy().access_token_alg;
+        let keys = self.open(tenant.id(), &stored, algorithm)?;
         Ok(Arc::new(keys))
     }
 
     fn open(
         &self,
         tenant: TenantId,
-        data_key: &SealedDataKey,
-        signing_keys: &[StoredSigningKey],
-        tag_keys: &[StoredTagKey],
+        stored: &StoredKeys,
+        algorithm: SigningAlgorithm,
     ) -> Result<TenantKeys, CryptoError> {
-        let master = self.master.opening(&data_key.master_key_id)?;
-        let data_key = sealed::data_key(tenant, &tenant.to_string()).open(
-            &*self.aead,
-            master,
-            &data_key.sealed,
-        )?;
-        let data_key =
-            Key256::from_slice(&data_key).ok_or(CryptoError::Failed("reading a data key"))?;
+        let StoredKeys {
+            data_key,
+            signing_keys,
+            tag_keys,
+        } = stored;
+        let data_key = self.open_data_key(tenant, data_key)?;
         let tag_keys = tag_keys
             .iter()
             .map(|stored| self.open_tag_key(tenant, &data_key, stored))
             .collect::<Result<_, _>>()?;
 
         let public: Vec<_> = signing_keys.iter().map(|key| key.public.clone()).collect();
-        let signing = signing_keys
-            .first()
+        let mut signing = HashMap::new();
+        for stored in signing_keys {
+            let private_key = sealed::private_key(tenant, stored.public.id.as_str()).open(
+                &*self.aead,
+                &data_key,
+                &stored.sealed_private_key,
+            )?;
+            let key = SigningKey::read(&stored.public, &private_key)?;
+            // The latest comes first.
+            signing.entry(key.algorithm).or_insert(Arc::new(key));
+        }
+        let verifiers = Arc::new(Verifiers::read(&public)?);
+        // Until the key that the policy wants is made, the one that every tenant has signs.
+        let key = signing
+            .get(&algorithm)
+            .or_else(|| signing.get(&SigningAlgorithm::Es256))
             .ok_or(CryptoError::Failed("finding a signing key"))?;
-        let private_key = sealed::private_key(tenant, signing.public.id.as_str()).open(
-            &*self.aead,
-            &data_key,
-            &signing.sealed_private_key,
-        )?;
-        let tokens = Es256AccessTokens::new(
-            &signing.public.id,
-            &private_key,
-            &public,
+        let tokens = SignedAccessTokens::new(
+            Arc::clone(key),
+            Arc::clone(&verifiers),
             self.verified.clone(),
         )?;
         Ok(TenantKeys {
             tokens: Box::new(tokens),
+            jwts: Box::new(TenantJwts { signing, verifiers }),
+            derivation: derivation_key(&data_key),
+            access_token_alg: algorithm,
             public,
             tag_keys,
         })
+    }
+
+    async fn reopened(&self, tenant: &TenantScope) -> Result<Arc<TenantKeys>, Error> {
+        self.opened
+            .try_get_with(tenant.id(), self.load(tenant))
+            .await
+            .map_err(|error| LoadError::share(&error))
+    }
+
+    /// Makes a key and adds it, unless another instance was first.
+    async fn make(&self, tenant: &TenantScope, algorithm: SigningAlgorithm) -> Result<(), Error> {
+        let stored = self.store.stored_keys(tenant).await?;
+        let data_key = self.open_data_key(tenant.id(), &stored.data_key)?;
+        let (maker, id) = (Arc::clone(&self.maker), tenant.id());
+        let key = tokio::task::spawn_blocking(move || maker.signing_key(id, &data_key, algorithm))
+            .await
+            .map_err(|_| CryptoError::Failed("making a signing key"))??;
+        match self
+            .store
+            .add_signing_key(tenant, &key, self.clock.now())
+            .await
+        {
+            Err(StoreError::Conflict("signing_keys_tenant_id_algorithm_active_key")) => Ok(()),
+            other => {
+                other?;
+                tracing::info!(algorithm = algorithm.name(), "signing key made");
+                Ok(())
+            }
+        }
+    }
+
+    fn open_data_key(
+        &self,
+        tenant: TenantId,
+        stored: &SealedDataKey,
+    ) -> Result<Key256, CryptoError> {
+        let master = self.master.opening(&stored.master_key_id)?;
+        let opened = sealed::data_key(tenant, &tenant.to_string()).open(
+            &*self.aead,
+            master,
+            &stored.sealed,
+        )?;
+        Key256::from_slice(&opened).ok_or(CryptoError::Failed("reading a data key"))
     }
 
     fn open_tag_key(
@@ -140,14 +220,67 @@ impl CachedKeyring {
 impl Keyring for CachedKeyring {
     async fn keys(&self, tenant: &TenantScope) -> Result<Arc<TenantKeys>, Error> {
         // Without the machinery of a shared load: nearly every request comes this way.
-        if let Some(keys) = self.opened.get(&tenant.id()).await {
+        if let Some(keys) = self.opened.get(&tenant.id()).await
+            && keys.access_token_alg == tenant.policy().access_token_alg
+        {
             return Ok(keys);
         }
-        self.opened
-            .try_get_with(tenant.id(), self.load(tenant))
+        let algorithm = tenant.policy().access_token_alg;
+        if algorithm != SigningAlgorithm::Es256 {
+            // The policy may have changed a moment ago, and its key may be still to be made.
+            self.keys_with(tenant, algorithm).await?;
+        }
+        let keys = self.reopened(tenant).await?;
+        if keys.access_token_alg == algorithm {
+            return Ok(keys);
+        }
+        self.forget(tenant.id()).await;
+        self.reopened(tenant).await
+    }
+
+    async fn keys_with(
+        &self,
+        tenant: &TenantScope,
+        algorithm: SigningAlgorithm,
+    ) -> Result<Arc<TenantKeys>, Error> {
+        if let Some(keys) = self.opened.get(&tenant.id()).await
+            && keys.jwts.can_sign(algorithm)
+        {
+            return Ok(keys);
+        }
+        let _turn = self.making.lock().await;
+        // Another request or another instance may have made it meanwhile.
+        for made in [false, true] {
+            if made {
+                self.make(tenant, algorithm).await?;
+            }
+            self.forget(tenant.id()).await;
+            let keys = self.reopened(tenant).await?;
+            if keys.jwts.can_sign(algorithm) {
+                return Ok(keys);
+            }
+        }
+        Err(CryptoError::Failed("finding a signing key").into())
+    }
+
+    async fn published(&self, tenant: &TenantScope) -> Result<Arc<Vec<PublicKey>>, Error> {
+        if let Some(keys) = self.published.get(&tenant.id()).await {
+            return Ok(keys);
+        }
+        let load = async {
+            let keys = self.store.stored_keys(tenant).await?.signing_keys;
+            Ok(Arc::new(keys.into_iter().map(|key| key.public).collect()))
+        };
+        self.published
+            .try_get_with(tenant.id(), load)
             .await
             .map_err(|error| LoadError::share(&error))
     }
+}
+
+/// What other keys of the tenant are derived from.
+fn derivation_key(data_key: &Key256) -> Key256 {
+    Key256::from_bytes(keyed_digest(data_key, &[b"tokenhouse/derivation/1"]))
 }
 
 /// Why keys did not load. All who wait for one load get the same error.

@@ -7,6 +7,8 @@
 mod access_tokens;
 mod aead;
 mod fair_queue;
+mod foreign_jwts;
+mod jws;
 mod key_maker;
 mod keyring;
 mod master_keys;
@@ -14,9 +16,10 @@ mod password_pool;
 mod phc;
 mod sealed;
 
-pub use access_tokens::{Es256AccessTokens, VerifiedTokens};
+pub use access_tokens::{SignedAccessTokens, VerifiedTokens};
 pub use aead::Aes256Gcm;
 pub use fair_queue::{FairQueue, Full};
+pub use foreign_jwts::RegisteredKeyJwts;
 pub use key_maker::SealedKeyMaker;
 pub use keyring::{CachedKeyring, DEFAULT_CAPACITY};
 pub use master_keys::{MasterKeys, MasterKeysError, generate_line};

@@ -17,6 +17,10 @@ const CONSTRAINTS: &[(&str, &str)] = &[
         "signing_keys_pkey",
         "signing_keys.tenant_id, signing_keys.id",
     ),
+    (
+        "signing_keys_tenant_id_algorithm_active_key",
+        "signing_keys.tenant_id, signing_keys.algorithm",
+    ),
     ("tag_keys_pkey", "tag_keys.tenant_id, tag_keys.id"),
 ];
 

@@ -15,7 +15,7 @@ use crate::{
         claims::Audience,
         client::ClientId,
         grant::{Floor, Grant, GrantView},
-        id::GrantId,
+        id::{GrantId, SessionId, UserId},
         refresh::{Family, Generation, LastRotation, SecretDigest},
         scope::Scopes,
         timestamp::Timestamp,
@@ -83,11 +83,37 @@ impl Grants for TenantTx {
         self.change(revoke).await?;
         Ok(())
     }
+
+    async fn revoke_grants_of(
+        &mut self,
+        user: UserId,
+        client: &ClientId,
+        now: Timestamp,
+    ) -> Result<Vec<(SessionId, GrantId)>, StoreError> {
+        let revoke = self
+            .update::<grant::Entity>()
+            .set(grant::Column::RevokedAt, now.as_micros())
+            .filter(grant::Column::UserId.eq(user.as_uuid()))
+            .filter(grant::Column::ClientId.eq(client.as_str()))
+            .filter(grant::Column::RevokedAt.is_null());
+        self.change(revoke).await?;
+        let grants = self
+            .find::<grant::Entity>()
+            .filter(grant::Column::UserId.eq(user.as_uuid()))
+            .filter(grant::Column::ClientId.eq(client.as_str()));
+        let ids = |grant: grant::Model| {
+            (
+                SessionId::from_uuid(grant.session_id),
+                GrantId::from_uuid(grant.id),
+            )
+        };
+        Ok(self.all(grants).await?.into_iter().map(ids).collect())
+    }
 }
 
 /// URIs have no spaces: they are kept with spaces between them.
 fn read_audience(text: &str) -> Audience {
-    Audience::of(text.split(' ').map(str::to_owned).collect())
+    Audience::of(text.split_whitespace().map(str::to_owned).collect())
 }
 
 fn row(grant: &grant::Model) -> Row<'_> {

@@ -43,6 +43,23 @@ impl Keys for TenantTx {
             .collect()
     }
 
+    async fn add_signing_key(
+        &mut self,
+        key: &StoredSigningKey,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.insert::<signing_key::Entity>(signing_key::ActiveModel {
+            id: Set(key.public.id.as_str().to_owned()),
+            algorithm: Set(key.public.algorithm.name().to_owned()),
+            state: Set(ACTIVE.to_owned()),
+            public_jwk: Set(key.public.material.canonical()),
+            private_key_sealed: Set(key.sealed_private_key.clone()),
+            created_at: Set(now.as_micros()),
+            ..signing_key::ActiveModel::default()
+        })
+        .await
+    }
+
     /// Latest first.
     async fn tag_keys(&mut self) -> Result<Vec<StoredTagKey>, StoreError> {
         let query = self
@@ -57,24 +74,6 @@ impl Keys for TenantTx {
 }
 
 impl TenantTx {
-    pub(super) async fn add_signing_key(
-        &self,
-        key: &StoredSigningKey,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.insert::<signing_key::Entity>(signing_key::ActiveModel {
-            id: Set(key.public.id.as_str().to_owned()),
-            algorithm: Set(key.public.algorithm.name().to_owned()),
-            state: Set(ACTIVE.to_owned()),
-            x: Set(key.public.x.clone()),
-            y: Set(key.public.y.clone()),
-            private_key_sealed: Set(key.sealed_private_key.clone()),
-            created_at: Set(now.as_micros()),
-            ..signing_key::ActiveModel::default()
-        })
-        .await
-    }
-
     pub(super) async fn add_tag_key(
         &self,
         key: &StoredTagKey,
@@ -99,10 +98,9 @@ fn read_signing_key(row: signing_key::Model) -> Result<StoredSigningKey, StoreEr
         SigningAlgorithm::parse(&row.algorithm).ok_or_else(|| at.corrupt("algorithm"))?;
     Ok(StoredSigningKey {
         public: PublicKey {
+            material: at.read("public_jwk", serde_json::from_str(&row.public_jwk))?,
             id: KeyId::from_thumbprint(row.id),
             algorithm,
-            x: row.x,
-            y: row.y,
         },
         sealed_private_key: row.private_key_sealed,
     })

@@ -5,6 +5,7 @@
 
 mod clients;
 mod connection;
+mod consents;
 mod error;
 mod floors;
 mod grants;
@@ -12,6 +13,7 @@ mod keys;
 mod rotations;
 mod row;
 mod sessions;
+mod single_use;
 mod store;
 mod tenant_tx;
 mod tenants;
@@ -22,5 +24,6 @@ mod users;
 pub use connection::{Database, Dialect, connect};
 pub use floors::DatabaseFloors;
 pub use rotations::DatabaseRotations;
+pub use single_use::DatabaseSingleUse;
 pub use store::DatabaseStore;
 pub use tenants::DatabaseTenants;

@@ -1,8 +1,9 @@
 use async_trait::async_trait;
 use sea_orm::{ActiveValue::Set, ColumnTrait};
-use tokenhouse_entity::{grant, session, user};
+use tokenhouse_entity::{client, grant, session, user};
 
 use super::{
+    clients::read_client,
     row::{Row, time},
     tenant_tx::TenantTx,
     users::read_user,
@@ -13,8 +14,9 @@ use crate::{
         ports::{SessionView, Sessions},
     },
     domain::{
+        client::Client,
         id::{GrantId, SessionId, UserId},
-        secret::TokenDigest,
+        secret::{BrowserSession, TokenDigest},
         session::Session,
         timestamp::Timestamp,
     },
@@ -45,15 +47,67 @@ impl Sessions for TenantTx {
         let Some((session, user)) = self.one_of_two(query).await? else {
             return Ok(None);
         };
-        let session = read_session(&session)?;
-        let at = Row {
-            table: "sessions",
-            id: &id,
-        };
-        Ok(Some(SessionView {
-            session,
-            user: read_user(user.ok_or_else(|| at.corrupt("user_id"))?)?,
-        }))
+        read_view(&session, user).map(Some)
+    }
+
+    async fn session_of_browser(
+        &mut self,
+        browser: &TokenDigest<BrowserSession>,
+    ) -> Result<Option<SessionView>, StoreError> {
+        let query = self
+            .find::<session::Entity>()
+            .filter(session::Column::BrowserDigest.eq(browser.as_bytes().to_vec()))
+            .with(user::Entity);
+        self.one_of_two(query)
+            .await?
+            .map(|(session, user)| read_view(&session, user))
+            .transpose()
+    }
+
+    async fn renew_session(&mut self, session: &Session) -> Result<(), StoreError> {
+        let renew = self
+            .update::<session::Entity>()
+            .set(
+                session::Column::AuthenticatedAt,
+                session.authenticated_at.as_micros(),
+            )
+            .set(session::Column::Amr, session.amr.join(" "))
+            .set(
+                session::Column::BrowserDigest,
+                session.browser.as_ref().map(|d| d.as_bytes().to_vec()),
+            )
+            .set(
+                session::Column::SeenAt,
+                session.seen_at.map(Timestamp::as_micros),
+            )
+            .filter(session::Column::Id.eq(session.id.as_uuid()))
+            .filter(session::Column::EndedAt.is_null());
+        self.change(renew).await?;
+        Ok(())
+    }
+
+    async fn touch_session(&mut self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
+        let touch = self
+            .update::<session::Entity>()
+            .set(session::Column::SeenAt, now.as_micros())
+            .filter(session::Column::Id.eq(id.as_uuid()));
+        self.change(touch).await?;
+        Ok(())
+    }
+
+    async fn clients_of_session(&mut self, id: SessionId) -> Result<Vec<Client>, StoreError> {
+        let query = self
+            .find::<grant::Entity>()
+            .filter(grant::Column::SessionId.eq(id.as_uuid()))
+            .with(client::Entity);
+        let mut clients: Vec<Client> = Vec::new();
+        for (_, client) in self.all_of_two(query).await? {
+            let Some(client) = client else { continue };
+            if !clients.iter().any(|known| known.id.as_str() == client.id) {
+                clients.push(read_client(&client)?);
+            }
+        }
+        Ok(clients)
     }
 
     async fn end_session(
@@ -86,6 +140,20 @@ impl Sessions for TenantTx {
             .map(|grant| GrantId::from_uuid(grant.id))
             .collect())
     }
+}
+
+fn read_view(
+    session: &session::Model,
+    user: Option<user::Model>,
+) -> Result<SessionView, StoreError> {
+    let at = Row {
+        table: "sessions",
+        id: &session.id,
+    };
+    Ok(SessionView {
+        user: read_user(user.ok_or_else(|| at.corrupt("user_id"))?)?,
+        session: read_session(session)?,
+    })
 }
 
 pub(super) fn read_session(row: &session::Model) -> Result<Session, StoreError> {

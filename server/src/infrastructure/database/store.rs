@@ -7,9 +7,9 @@ use super::{
 use crate::{
     application::{
         error::StoreError,
-        ports::{Store, UnitOfWork},
+        ports::{KeyStore, Keys, Store, StoredKeys, UnitOfWork},
     },
-    domain::tenant::TenantScope,
+    domain::{signing_key::StoredSigningKey, tenant::TenantScope, timestamp::Timestamp},
 };
 
 /// Opens units of work on a database.
@@ -34,6 +34,29 @@ impl Store for DatabaseStore {
     async fn begin(&self, tenant: &TenantScope) -> Result<Box<dyn UnitOfWork>, StoreError> {
         let tx = TenantTx::begin(&self.db, tenant.id(), Access::Write).await?;
         Ok(Box::new(tx))
+    }
+}
+
+#[async_trait]
+impl KeyStore for DatabaseStore {
+    async fn stored_keys(&self, tenant: &TenantScope) -> Result<StoredKeys, StoreError> {
+        let mut tx = TenantTx::begin(&self.db, tenant.id(), Access::Read).await?;
+        Ok(StoredKeys {
+            data_key: tx.sealed_data_key().await?,
+            signing_keys: tx.signing_keys().await?,
+            tag_keys: tx.tag_keys().await?,
+        })
+    }
+
+    async fn add_signing_key(
+        &self,
+        tenant: &TenantScope,
+        key: &StoredSigningKey,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = TenantTx::begin(&self.db, tenant.id(), Access::Write).await?;
+        Keys::add_signing_key(&mut tx, key, now).await?;
+        tx.finish().await
     }
 }
 

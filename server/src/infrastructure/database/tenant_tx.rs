@@ -3,8 +3,9 @@
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, DeleteMany,
     EntityTrait, ExecResult, Insert, IntoActiveModel, Order, QueryFilter, QueryOrder, QueryResult,
-    Related, Select, SelectFour, SelectTwo, SqliteTransactionMode, Statement, TopologyStar,
-    TransactionOptions, TransactionTrait, UpdateMany, Value, sea_query::IntoCondition,
+    QuerySelect, Related, Select, SelectFour, SelectTwo, SqliteTransactionMode, Statement,
+    TopologyStar, TransactionOptions, TransactionTrait, UpdateMany, Value,
+    sea_query::{IntoCondition, OnConflict},
 };
 use tokenhouse_entity::{TenantOwned, tenant};
 use tokio::sync::OwnedMutexGuard;
@@ -122,6 +123,26 @@ impl TenantTx {
         query.0.all(&self.tx).await.map_err(store_error)
     }
 
+    pub(super) async fn all_of_two<E: TenantOwned, F: TenantOwned>(
+        &self,
+        query: Scoped<SelectTwo<E, F>>,
+    ) -> Result<Vec<(E::Model, Option<F::Model>)>, StoreError> {
+        query.0.all(&self.tx).await.map_err(store_error)
+    }
+
+    pub(super) fn delete<E: TenantOwned>(&self) -> Scoped<DeleteMany<E>> {
+        Scoped(E::delete_many().filter(E::tenant_column().eq(self.tenant.as_uuid())))
+    }
+
+    /// How many rows went.
+    pub(super) async fn remove<E: TenantOwned>(
+        &self,
+        query: Scoped<DeleteMany<E>>,
+    ) -> Result<u64, StoreError> {
+        let done = query.0.exec(&self.tx).await.map_err(store_error)?;
+        Ok(done.rows_affected)
+    }
+
     /// How many rows changed.
     pub(super) async fn change<E: TenantOwned>(
         &self,
@@ -144,6 +165,26 @@ impl TenantTx {
             .await
             .map_err(store_error)?;
         Ok(())
+    }
+
+    /// Like [`insert`](Self::insert); `false` when a unique constraint is in the way. Unlike a
+    /// conflict it leaves the transaction usable.
+    pub(super) async fn insert_or_ignore<E>(
+        &self,
+        mut row: E::ActiveModel,
+    ) -> Result<bool, StoreError>
+    where
+        E: TenantOwned,
+        E::Model: IntoActiveModel<E::ActiveModel>,
+        E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+    {
+        E::stamp(&mut row, self.tenant.as_uuid());
+        let inserted = Insert::one(row)
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&self.tx)
+            .await
+            .map_err(store_error)?;
+        Ok(inserted > 0)
     }
 
     /// The tenant's own row in the directory.
@@ -245,6 +286,12 @@ impl<Q: QueryFilter> Scoped<Q> {
 impl<Q: QueryOrder> Scoped<Q> {
     pub(super) fn latest_first<C: ColumnTrait>(self, time: C, id: C) -> Self {
         Self(self.0.order_by(time, Order::Desc).order_by(id, Order::Desc))
+    }
+}
+
+impl<Q: QuerySelect> Scoped<Q> {
+    pub(super) fn at_most(self, rows: u64) -> Self {
+        Self(self.0.limit(rows))
     }
 }
 

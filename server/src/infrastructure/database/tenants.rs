@@ -13,7 +13,7 @@ use super::{
 use crate::{
     application::{
         error::StoreError,
-        ports::{Clients, NewTenantKeys, Tenants},
+        ports::{Clients, Keys, NewTenantKeys, Tenants},
     },
     domain::{
         client::Client,

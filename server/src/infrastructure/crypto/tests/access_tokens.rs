@@ -3,18 +3,36 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use super::super::{Es256AccessTokens, VerifiedTokens, key_maker::public_key};
+use std::sync::Arc;
+
+use super::super::{
+    SignedAccessTokens, VerifiedTokens,
+    jws::{SigningKey, Verifiers},
+    key_maker::p256,
+};
 use crate::{
     application::ports::AccessTokens,
     domain::{
         claims::{AccessClaims, Audience},
-        signing_key::{KeyId, PublicKey},
+        signing_key::{KeyId, PublicKey, SigningAlgorithm},
     },
 };
 
+/// Tokens that are signed with one key and verified with another, commonly the same.
+fn tokens(
+    signing: &PublicKey,
+    private_key: &[u8],
+    published: &PublicKey,
+    verified: VerifiedTokens,
+) -> SignedAccessTokens {
+    let key = SigningKey::read(signing, private_key).expect("it reads its own key");
+    let verifiers = Verifiers::read(std::slice::from_ref(published)).expect("a public key");
+    SignedAccessTokens::new(Arc::new(key), Arc::new(verifiers), verified).expect("a header")
+}
+
 /// A tenant's key and its tokens.
 struct Issuer {
-    tokens: Es256AccessTokens,
+    tokens: SignedAccessTokens,
     public: PublicKey,
     private_key: Vec<u8>,
 }
@@ -26,12 +44,11 @@ impl Issuer {
 
     fn remembering(verified: VerifiedTokens) -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
-        let public = public_key(pair.public_key().as_ref()).expect("a point");
+        let point = p256(pair.public_key().as_ref()).expect("a point");
+        let public = PublicKey::new(SigningAlgorithm::Es256, point);
         let private_key = pair.to_pkcs8v1().expect("a document").as_ref().to_vec();
-        let published = [public.clone()];
         Self {
-            tokens: Es256AccessTokens::new(&public.id, &private_key, &published, verified)
-                .expect("it reads its own key"),
+            tokens: tokens(&public, &private_key, &public, verified),
             public,
             private_key,
         }
@@ -201,7 +218,10 @@ fn the_algorithm_is_the_keys() {
     // The public key as an HMAC secret.
     let mut header = issuer.header();
     header.alg = Algorithm::HS256;
-    for secret in [&issuer.public.x, &issuer.public.y] {
+    for secret in [
+        issuer.public.material.canonical(),
+        issuer.public.id.as_str().to_owned(),
+    ] {
         let token = jsonwebtoken::encode(
             &header,
             &claims(),
@@ -221,10 +241,7 @@ fn keys_in_the_header_are_not_looked_at() {
     header.kid = Some(issuer.public.id.as_str().to_owned());
     header.jku = Some("https://attacker.example/jwks".to_owned());
     header.x5u = Some("https://attacker.example/x5".to_owned());
-    header.jwk = serde_json::from_value(json!({
-        "kty": "EC", "crv": "P-256", "x": attacker.public.x, "y": attacker.public.y,
-    }))
-    .ok();
+    header.jwk = serde_json::from_str(&attacker.public.material.canonical()).ok();
     assert!(header.jwk.is_some());
     assert!(
         issuer
@@ -273,13 +290,10 @@ fn long_texts_are_refused_unread() {
 #[test]
 fn a_key_under_a_wrong_name_is_no_key() {
     let issuer = Issuer::new();
-    let named = Es256AccessTokens::new(
-        &KeyId::from_thumbprint("x".to_owned()),
-        &issuer.private_key,
-        std::slice::from_ref(&issuer.public),
-        VerifiedTokens::default(),
-    )
-    .expect("it reads the key");
+    let mut renamed = issuer.public.clone();
+    renamed.id = KeyId::from_thumbprint("x".to_owned());
+    let verified = VerifiedTokens::default();
+    let named = tokens(&renamed, &issuer.private_key, &issuer.public, verified);
     let token = named.sign(&claims()).expect("it signs");
     assert!(named.verify(&token).is_none());
 }

@@ -4,151 +4,73 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use sha2::{Digest, Sha256};
 
 use super::super::{Aes256Gcm, CachedKeyring, MasterKeys, SealedKeyMaker, generate_line};
 use crate::{
     application::{
         error::{CryptoError, Error, StoreError},
-        ports::{
-            Clients, Grants, KeyMaker, Keyring, Keys, NewTenantKeys, SealedDataKey, SessionView,
-            Sessions, Store, StoredTagKey, UnitOfWork, Users,
-        },
+        ports::{JwtKind, KeyMaker, KeyStore, Keyring, NewTenantKeys, StoredKeys},
     },
     domain::{
-        client::{Client, ClientId},
-        email::EmailAddress,
-        grant::{Grant, GrantView},
-        id::{GrantId, SessionId, UserId},
-        password::PasswordHash,
+        id::GrantId,
         refresh::{Generation, RefreshToken, Secret, UntrustedToken},
-        session::Session,
-        signing_key::StoredSigningKey,
+        signing_key::{SigningAlgorithm, StoredSigningKey},
         tenant::TenantScope,
         timestamp::Timestamp,
-        user::User,
     },
     infrastructure::entropy::SystemEntropy,
-    testing,
+    testing::{self, clock::TestClock},
 };
 
-/// A store that has keys and nothing else, and the same for every tenant.
-struct KeyStore {
-    keys: Mutex<Arc<NewTenantKeys>>,
+/// A store that has keys, and the same for every tenant.
+struct CountingKeys {
+    keys: Mutex<StoredKeys>,
     reads: AtomicUsize,
     down: AtomicBool,
 }
 
-struct View(Arc<NewTenantKeys>);
-
 #[async_trait]
-impl Store for KeyStore {
-    async fn view(&self, _tenant: &TenantScope) -> Result<Box<dyn UnitOfWork>, StoreError> {
+impl KeyStore for CountingKeys {
+    async fn stored_keys(&self, _tenant: &TenantScope) -> Result<StoredKeys, StoreError> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         // Long enough for others to come and wait.
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         if self.down.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("switched off".into()));
         }
-        let keys = Arc::clone(&self.keys.lock().expect("nobody panicked"));
-        Ok(Box::new(View(keys)))
+        Ok(self.keys.lock().expect("nobody panicked").clone())
     }
 
-    async fn begin(&self, _tenant: &TenantScope) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        unreachable!("a keyring only reads")
-    }
-}
-
-#[async_trait]
-impl Keys for View {
-    async fn sealed_data_key(&mut self) -> Result<SealedDataKey, StoreError> {
-        Ok(self.0.data_key.clone())
-    }
-
-    async fn signing_keys(&mut self) -> Result<Vec<StoredSigningKey>, StoreError> {
-        Ok(vec![self.0.signing_key.clone()])
-    }
-
-    async fn tag_keys(&mut self) -> Result<Vec<StoredTagKey>, StoreError> {
-        Ok(vec![self.0.tag_key.clone()])
-    }
-}
-
-#[async_trait]
-impl UnitOfWork for View {
-    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+    async fn add_signing_key(
+        &self,
+        _tenant: &TenantScope,
+        key: &StoredSigningKey,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut keys = self.keys.lock().expect("nobody panicked");
+        let same = |known: &StoredSigningKey| known.public.algorithm == key.public.algorithm;
+        if keys.signing_keys.iter().any(same) {
+            return Err(StoreError::Conflict(
+                "signing_keys_tenant_id_algorithm_active_key",
+            ));
+        }
+        keys.signing_keys.insert(0, key.clone());
         Ok(())
     }
 }
 
-#[async_trait]
-impl Users for View {
-    async fn add_user(&mut self, _: &User, _: &PasswordHash) -> Result<(), StoreError> {
-        unreachable!("not a key")
-    }
-
-    async fn user_by_email(
-        &mut self,
-        _: &EmailAddress,
-    ) -> Result<Option<(User, Option<PasswordHash>)>, StoreError> {
-        unreachable!("not a key")
-    }
-
-    async fn user(&mut self, _: UserId) -> Result<Option<User>, StoreError> {
-        unreachable!("not a key")
-    }
-}
-
-#[async_trait]
-impl Clients for View {
-    async fn add_client(&mut self, _: &Client) -> Result<(), StoreError> {
-        unreachable!("not a key")
-    }
-
-    async fn client(&mut self, _: &ClientId) -> Result<Option<Client>, StoreError> {
-        unreachable!("not a key")
-    }
-}
-
-#[async_trait]
-impl Sessions for View {
-    async fn add_session(&mut self, _: &Session) -> Result<(), StoreError> {
-        unreachable!("not a key")
-    }
-
-    async fn session(&mut self, _: SessionId) -> Result<Option<SessionView>, StoreError> {
-        unreachable!("not a key")
-    }
-
-    async fn end_session(
-        &mut self,
-        _: SessionId,
-        _: Timestamp,
-    ) -> Result<Vec<GrantId>, StoreError> {
-        unreachable!("not a key")
-    }
-}
-
-#[async_trait]
-impl Grants for View {
-    async fn add_grant(&mut self, _: &Grant) -> Result<(), StoreError> {
-        unreachable!("not a key")
-    }
-
-    async fn grant(&mut self, _: GrantId) -> Result<Option<GrantView>, StoreError> {
-        unreachable!("not a key")
-    }
-
-    async fn revoke_grant(&mut self, _: GrantId, _: Timestamp) -> Result<(), StoreError> {
-        unreachable!("not a key")
+fn stored(keys: NewTenantKeys) -> StoredKeys {
+    StoredKeys {
+        data_key: keys.data_key,
+        signing_keys: vec![keys.signing_key],
+        tag_keys: vec![keys.tag_key],
     }
 }
 
 struct Setup {
     tenant: TenantScope,
     maker: SealedKeyMaker,
-    store: Arc<KeyStore>,
+    store: Arc<CountingKeys>,
     keyring: CachedKeyring,
 }
 
@@ -159,13 +81,9 @@ fn master_keys() -> Arc<MasterKeys> {
 fn setup() -> Setup {
     let tenant = testing::tenant();
     let master = master_keys();
-    let maker = SealedKeyMaker::new(
-        Arc::clone(&master),
-        Arc::new(Aes256Gcm),
-        Arc::new(SystemEntropy),
-    );
-    let store = Arc::new(KeyStore {
-        keys: Mutex::new(Arc::new(maker.make(tenant.id()).expect("keys"))),
+    let maker = maker(&master);
+    let store = Arc::new(CountingKeys {
+        keys: Mutex::new(stored(maker.make(tenant.id()).expect("keys"))),
         reads: AtomicUsize::new(0),
         down: AtomicBool::new(false),
     });
@@ -178,9 +96,19 @@ fn setup() -> Setup {
     }
 }
 
-fn keyring(store: &Arc<KeyStore>, master: Arc<MasterKeys>) -> CachedKeyring {
-    let store = Arc::clone(store) as Arc<dyn Store>;
-    CachedKeyring::new(store, master, Arc::new(Aes256Gcm), 10)
+fn maker(master: &Arc<MasterKeys>) -> SealedKeyMaker {
+    SealedKeyMaker::new(
+        Arc::clone(master),
+        Arc::new(Aes256Gcm),
+        Arc::new(SystemEntropy),
+    )
+}
+
+fn keyring(store: &Arc<CountingKeys>, master: Arc<MasterKeys>) -> CachedKeyring {
+    let store = Arc::clone(store) as Arc<dyn KeyStore>;
+    let maker = Arc::new(maker(&master));
+    let clock = Arc::new(TestClock::default());
+    CachedKeyring::new(store, master, Arc::new(Aes256Gcm), maker, clock, 10)
 }
 
 #[tokio::test]
@@ -191,15 +119,7 @@ async fn made_keys_open_and_work() {
     let keys = keyring.keys(&tenant).await.expect("they open");
 
     let key = &keys.public[0];
-    // RFC 7638 §3.2 for an EC key.
-    let members = format!(
-        r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#,
-        key.x, key.y
-    );
-    assert_eq!(
-        key.id.as_str(),
-        URL_SAFE_NO_PAD.encode(Sha256::digest(members))
-    );
+    assert_eq!(key.id, key.material.thumbprint());
 
     let token = RefreshToken {
         family: GrantId::new(Timestamp::from_micros(1), [1; 10]),
@@ -257,7 +177,7 @@ async fn keys_of_another_tenant_or_place_do_not_open() {
         keyring,
     } = setup();
     let make = |tenant: &TenantScope| maker.make(tenant.id()).expect("keys");
-    let replace = |keys| *store.keys.lock().expect("nobody panicked") = Arc::new(keys);
+    let replace = |keys| *store.keys.lock().expect("nobody panicked") = stored(keys);
     let unsealable = |answer| matches!(answer, Err(Error::Crypto(CryptoError::Unsealable(_))));
 
     // All of another tenant's rows.
@@ -286,4 +206,50 @@ async fn a_missing_master_key_is_named() {
         panic!("{error:?}");
     };
     assert!(id.starts_with("mk-"));
+}
+
+/// Of two instances that need a key at once, one makes it and both use it.
+#[tokio::test]
+async fn a_key_is_made_when_it_is_needed_and_only_once() {
+    let Setup {
+        tenant,
+        store,
+        keyring: first,
+        ..
+    } = setup();
+    let second = CachedKeyring::new(
+        Arc::clone(&store) as Arc<dyn KeyStore>,
+        Arc::clone(first.master()),
+        Arc::new(Aes256Gcm),
+        Arc::new(maker(first.master())),
+        Arc::new(TestClock::default()),
+        10,
+    );
+    for algorithm in SigningAlgorithm::ALL {
+        let (one, other) = tokio::join!(
+            first.keys_with(&tenant, algorithm),
+            second.keys_with(&tenant, algorithm),
+        );
+        let token = one
+            .expect("a key")
+            .jwts
+            .sign(algorithm, JwtKind::IdToken, br#"{"sub":"x"}"#)
+            .expect("it signs");
+        let other = &other.expect("a key").jwts;
+        let claims = other
+            .verify(JwtKind::IdToken, &token)
+            .expect("the same key");
+        assert_eq!(claims["sub"], "x");
+        assert!(other.verify(JwtKind::AccessToken, &token).is_none());
+        assert!(other.verify(JwtKind::LogoutToken, &token).is_none());
+    }
+    let kept = store
+        .keys
+        .lock()
+        .expect("nobody panicked")
+        .signing_keys
+        .len();
+    assert_eq!(kept, SigningAlgorithm::ALL.len());
+    let published = second.published(&tenant).await.expect("they are read");
+    assert_eq!(published.len(), kept);
 }

@@ -22,7 +22,7 @@ use crate::{
         refresh::{SecretDigest, TagKeyId},
         scope::Scopes,
         session::Session,
-        signing_key::{KeyId, PublicKey, SigningAlgorithm, StoredSigningKey},
+        signing_key::{PublicKey, PublicKeyMaterial, SigningAlgorithm, StoredSigningKey},
         tenant::{Policy, Slug, Tenant, TenantScope, TenantState},
         timestamp::Timestamp,
         user::{DisplayName, User},
@@ -137,12 +137,10 @@ pub(super) fn keys() -> NewTenantKeys {
             sealed: vec![1, 0, 255],
         },
         signing_key: StoredSigningKey {
-            public: PublicKey {
-                id: KeyId::from_thumbprint("kid".to_owned()),
-                algorithm: SigningAlgorithm::Es256,
-                x: "x".to_owned(),
-                y: "y".to_owned(),
-            },
+            public: PublicKey::new(
+                SigningAlgorithm::Es256,
+                PublicKeyMaterial::p256("x".to_owned(), "y".to_owned()),
+            ),
             sealed_private_key: vec![2, 0, 254],
         },
         tag_key: StoredTagKey {

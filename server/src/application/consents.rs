@@ -1,0 +1,48 @@
+//! What a user allowed clients: seen and withdrawn by the user.
+
+use super::{error::Error, refresh};
+use crate::{
+    app::App,
+    domain::{
+        client::{Client, ClientId},
+        consent::Consent,
+        tenant::TenantScope,
+        timestamp::Timestamp,
+        user::User,
+    },
+};
+
+/// What the user allowed whom, the latest change first.
+pub async fn list(
+    app: &App,
+    tenant: &TenantScope,
+    user: &User,
+) -> Result<Vec<(Consent, Client)>, Error> {
+    Ok(app.store.view(tenant).await?.consents_of(user.id).await?)
+}
+
+/// Forgets a consent and ends every grant that the client has from this user.
+pub async fn withdraw(
+    app: &App,
+    tenant: &TenantScope,
+    user: &User,
+    client: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let client = ClientId::parse(client).map_err(|_| Error::NotFound)?;
+    // The session API's own sign-in is no consent; logging out ends it.
+    if client == ClientId::first_party() {
+        return Err(Error::NotFound);
+    }
+    let mut work = app.store.begin(tenant).await?;
+    if !work.delete_consent(user.id, &client).await? {
+        return Err(Error::NotFound);
+    }
+    let ended = work.revoke_grants_of(user.id, &client, now).await?;
+    work.commit().await?;
+    for (session, grant) in ended {
+        refresh::forget(app, tenant, session, &[grant]).await;
+    }
+    tracing::info!(user.id = %user.id, client.id = %client, "consent withdrawn");
+    Ok(())
+}
