@@ -1,8 +1,10 @@
 //! The tables as types. Every entity but [`tenant`] is [`TenantOwned`].
 
 pub mod client;
+pub mod client_origin;
 pub mod consent;
 pub mod grant;
+pub mod initial_access_token;
 pub mod session;
 pub mod signing_key;
 pub mod tag_key;

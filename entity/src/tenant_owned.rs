@@ -22,4 +22,14 @@ macro_rules! tenant_owned {
     )*};
 }
 
-tenant_owned!(user, client, session, grant, consent, signing_key, tag_key);
+tenant_owned!(
+    user,
+    client,
+    client_origin,
+    initial_access_token,
+    session,
+    grant,
+    consent,
+    signing_key,
+    tag_key
+);

@@ -7,7 +7,7 @@ use url::Url;
 use crate::{
     application::ports::{
         Aead, ClientKeySets, Clock, Dependency, Entropy, ForeignJwts, KeyMaker, Keyring,
-        PasswordHasher, Rotations, SingleUse, Store, Tenants, Views,
+        LogoutNotifier, Outbound, PasswordHasher, Rotations, SingleUse, Store, Tenants, Views,
     },
     domain::{
         id::IdEntropy,
@@ -33,6 +33,8 @@ pub struct App {
     pub single_use: Arc<dyn SingleUse>,
     pub foreign_jwts: Arc<dyn ForeignJwts>,
     pub client_keys: Arc<dyn ClientKeySets>,
+    pub outbound: Arc<dyn Outbound>,
+    pub logouts: Arc<dyn LogoutNotifier>,
     pub passwords: Arc<dyn PasswordHasher>,
     pub dependencies: Vec<Arc<dyn Dependency>>,
 }

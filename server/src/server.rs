@@ -7,7 +7,10 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     app::App,
-    application::ports::{Aead, Clock, Dependency, Entropy, Rotations, Store},
+    application::{
+        logout_tokens::FreshLogoutTokens,
+        ports::{Aead, Clock, Dependency, Entropy, Keyring, Outbound, Rotations, Store},
+    },
     config::Settings,
     http::{self, health::Readiness},
     infrastructure::{
@@ -20,7 +23,7 @@ use crate::{
             DatabaseTenants,
         },
         entropy::SystemEntropy,
-        outbound::{FetchedClientKeys, Fetcher},
+        outbound::{self, FetchedClientKeys, Fetcher, LogoutQueue},
         redis::{self, FloorWriter, RedisConnection, RedisRotations},
         views::{CachedTenants, CachedViews},
     },
@@ -29,6 +32,9 @@ use crate::{
 /// How long load balancers get to see that this instance is no longer ready, before it stops
 /// accepting.
 const DRAIN_NOTICE: Duration = Duration::from_millis(250);
+
+/// How long clients get to hear of the last logouts. Well below the ten seconds of a stop.
+const LOGOUT_NOTICE: Duration = Duration::from_secs(4);
 
 /// A server that serves until it is told to stop.
 pub struct Server {
@@ -41,6 +47,7 @@ pub struct Server {
     public: JoinHandle<()>,
     management: JoinHandle<()>,
     floors: Option<Arc<FloorWriter>>,
+    logouts: Arc<LogoutQueue>,
 }
 
 impl std::fmt::Debug for Server {
@@ -70,7 +77,11 @@ impl Server {
                 settings.management_listen
             )
         })?;
-        let (app, floors) = assemble(settings, database, clock).await?;
+        let Assembled {
+            app,
+            floors,
+            logouts,
+        } = assemble(settings, database, clock).await?;
 
         let readiness = Readiness::new(Arc::clone(&app));
         let (stop_public, public_stopped) = watch::channel(false);
@@ -93,6 +104,7 @@ impl Server {
             stop_public,
             stop_management,
             floors,
+            logouts,
         })
     }
 
@@ -104,6 +116,7 @@ impl Server {
         // The receivers live as long as their tasks: a closed channel means they have ended.
         self.stop_public.send_replace(true);
         log_panic("public listener", self.public.await);
+        self.logouts.drain(LOGOUT_NOTICE).await;
         if let Some(floors) = &self.floors
             && let Err(error) = floors.flush().await
         {
@@ -124,12 +137,19 @@ fn log_panic(what: &str, ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
+/// The container, and what has to be ended in order.
+struct Assembled {
+    app: Arc<App>,
+    floors: Option<Arc<FloorWriter>>,
+    logouts: Arc<LogoutQueue>,
+}
+
 /// Puts an adapter behind every port.
 async fn assemble(
     settings: Settings,
     database: Database,
     clock: Arc<dyn Clock>,
-) -> anyhow::Result<(Arc<App>, Option<Arc<FloorWriter>>)> {
+) -> anyhow::Result<Assembled> {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let aead: Arc<dyn Aead> = Arc::new(Aes256Gcm);
     let master = Arc::new(settings.master_keys);
@@ -156,7 +176,8 @@ async fn assemble(
     };
     let fetcher = Fetcher::new(settings.outbound_allowed_networks)
         .context("requests to clients can't be prepared")?;
-    let client_keys = FetchedClientKeys::new(Arc::new(fetcher), Arc::clone(&clock));
+    let outbound: Arc<dyn Outbound> = Arc::new(fetcher);
+    let client_keys = FetchedClientKeys::new(Arc::clone(&outbound), Arc::clone(&clock));
     let maker = Arc::new(SealedKeyMaker::new(
         Arc::clone(&master),
         Arc::clone(&aead),
@@ -170,6 +191,19 @@ async fn assemble(
         Arc::clone(&clock),
         crypto::DEFAULT_CAPACITY,
     );
+    let keyring: Arc<dyn Keyring> = Arc::new(keyring);
+    let logout_tokens = FreshLogoutTokens {
+        store: Arc::clone(&store),
+        keyring: Arc::clone(&keyring),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+    };
+    let logouts = Arc::new(LogoutQueue::start(
+        Arc::clone(&outbound),
+        Arc::new(logout_tokens),
+        Arc::clone(&entropy),
+        outbound::DEFAULT_CAPACITY,
+    ));
     let app = App {
         public_url: settings.public_url,
         operator_tokens: settings.operator_tokens,
@@ -177,9 +211,11 @@ async fn assemble(
         key_maker: maker,
         single_use,
         client_keys: Arc::new(client_keys),
+        outbound,
+        logouts: Arc::clone(&logouts) as _,
         foreign_jwts: Arc::new(RegisteredKeyJwts),
         aead,
-        keyring: Arc::new(keyring),
+        keyring,
         tenants: Arc::new(tenants),
         views: Arc::new(CachedViews::new(Arc::clone(&store))),
         store,
@@ -191,7 +227,11 @@ async fn assemble(
         entropy,
         dependencies,
     };
-    Ok((Arc::new(app), floors))
+    Ok(Assembled {
+        app: Arc::new(app),
+        floors,
+        logouts,
+    })
 }
 
 /// Connects, and says what this Redis is like: how much of the hot state a restart would lose.

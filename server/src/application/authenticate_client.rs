@@ -69,6 +69,10 @@ pub async fn authenticate(
 ) -> Result<AuthenticatedClient, OAuthError> {
     let (id, proof) = sort_out(app, credentials)?;
     let id = ClientId::parse(&id).map_err(|_| refused("unknown client"))?;
+    // The session API's client has nothing to do here, and no credentials to prove it with.
+    if id == ClientId::first_party() {
+        return Err(refused("the session API's own client").into());
+    }
     let client = app.store.view(tenant).await?.client(&id).await?;
     let Some(client) = client.filter(|client| client.metadata.admits_auth(proof.method())) else {
         return Err(refused("unknown client, or another method").into());

@@ -69,6 +69,18 @@ pub enum Error {
     /// A tenant with this slug exists already.
     #[error("the slug is taken")]
     SlugTaken,
+    /// A client with this id exists already.
+    #[error("the client id is taken")]
+    ClientIdTaken,
+    /// Somebody else changed it in the meantime.
+    #[error("it was changed in the meantime")]
+    Stale,
+    /// The tenant's policy doesn't let anyone sign up.
+    #[error("sign-up is closed")]
+    SignupClosed,
+    /// The token was not granted enough.
+    #[error("the token was not granted {0}")]
+    InsufficientScope(&'static str),
     /// Unknown user or wrong password; nobody learns which.
     #[error("wrong credentials")]
     WrongCredentials,

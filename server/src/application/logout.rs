@@ -4,10 +4,10 @@
 //! ending a session can only take power away. Unknown credentials end nothing and get the same
 //! answer, so logging out twice is no error.
 
-use super::{error::Error, ports::Freshness, refresh};
+use super::{error::Error, logout_tokens, ports::Freshness, refresh};
 use crate::{
     app::App,
-    domain::{id::SessionId, tenant::TenantScope, timestamp::Timestamp},
+    domain::{client::ClientId, id::SessionId, tenant::TenantScope, timestamp::Timestamp},
 };
 
 /// Ends the sessions behind these credentials, if there are any.
@@ -29,6 +29,8 @@ pub async fn logout(
     }
     if let Some(claims) = access_token.and_then(|text| keys.tokens.verify(text))
         && claims.iss == tenant.issuer().as_str()
+        // A token that some application got must not sign its user out of the tenant's own.
+        && claims.client_id == ClientId::first_party().as_str()
         && let Some(session) = claims.sid.and_then(|sid| sid.parse().ok())
         && !sessions.contains(&session)
     {
@@ -40,17 +42,27 @@ pub async fn logout(
     Ok(())
 }
 
-/// Ends one session: the SQL commit is the revocation, caches and hot records follow it.
+/// Ends one session: the SQL commit is the revocation, caches and hot records follow it, and the
+/// clients that were used in it are told.
 pub async fn end_session(
     app: &App,
     tenant: &TenantScope,
     session: SessionId,
     now: Timestamp,
 ) -> Result<(), Error> {
+    let keys = app.keyring.keys(tenant).await?;
     let mut work = app.store.begin(tenant).await?;
+    let view = work.session(session).await?;
+    let clients = work.clients_of_session(session).await?;
     let families = work.end_session(session, now).await?;
     work.commit().await?;
     refresh::forget(app, tenant, session, &families).await;
     tracing::info!(session.id = %session, "logged out");
+    // A session that had ended before was told about then.
+    if let Some(view) = view.filter(|view| view.session.ended_at.is_none()) {
+        for notice in logout_tokens::notices(tenant, &keys, &view, clients) {
+            app.logouts.enqueue(notice);
+        }
+    }
     Ok(())
 }

@@ -27,6 +27,14 @@ pub enum Refusal {
     /// RFC 6750: no bearer token at all.
     #[error("no token was sent")]
     NoToken,
+    /// RFC 7591 §3.2.2.
+    #[error("invalid_redirect_uri: {0}")]
+    InvalidRedirectUri(String),
+    /// RFC 7591 §3.2.2.
+    #[error("invalid_client_metadata: {0}")]
+    InvalidClientMetadata(String),
+    #[error("access_denied: {0}")]
+    AccessDenied(&'static str),
     #[error("insufficient_scope: {0} is needed")]
     InsufficientScope(&'static str),
 }

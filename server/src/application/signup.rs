@@ -51,6 +51,9 @@ pub async fn signup(
     command: Signup,
     now: Timestamp,
 ) -> Result<User, Error> {
+    if !tenant.policy().signup_open {
+        return Err(Error::SignupClosed);
+    }
     let Checked {
         name,
         email,

@@ -290,6 +290,7 @@ async fn furnish(app: &App, tenant: Tenant, user: &DevUser) -> anyhow::Result<Ve
             id: Some(ClientId::parse(id)?),
             first_party: false,
             metadata: demo_metadata(id, confidential)?,
+            registration_access: None,
         };
         let (client, secret) = admin::clients::create(app, &scope, command, app.now()).await?;
         clients.push(DevClient {

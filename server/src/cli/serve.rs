@@ -23,7 +23,7 @@ pub(super) struct Serve {
 fn after_help() -> String {
     let mut text = "Settings (X_FILE reads the secret X from a file):\n".to_owned();
     for (name, what) in SETTINGS {
-        text.push_str(&format!("  {name:<30} {what}\n"));
+        text.push_str(&format!("  {name:<36} {what}\n"));
     }
     text.push_str("\nExamples:\n  tokenhouse migrate up && tokenhouse serve\n  tokenhouse serve --config /etc/tokenhouse.toml");
     text

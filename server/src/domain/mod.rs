@@ -13,6 +13,7 @@ pub mod email;
 pub mod grant;
 pub mod id;
 pub mod password;
+pub mod policy_patch;
 pub mod profile;
 pub mod refresh;
 pub mod scope;

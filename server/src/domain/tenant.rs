@@ -125,7 +125,28 @@ pub struct Policy {
     pub resources: Vec<String>,
     /// Anyone may sign up.
     pub signup_open: bool,
+    /// Who may register clients (RFC 7591).
+    pub registration: RegistrationPolicy,
+    /// How many clients may register themselves while registration is open.
+    pub registration_max_clients: u32,
+    /// Scopes that clients may register for themselves, besides those of OpenID Connect.
+    pub registration_scopes: Vec<String>,
+    /// Clients that register themselves must use PKCE, also when they have credentials.
+    pub require_pkce: bool,
     pub branding: Branding,
+}
+
+/// Who may register clients at the registration endpoint (RFC 7591 §3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistrationPolicy {
+    /// Nobody.
+    #[default]
+    Off,
+    /// Whoever has an initial access token.
+    InitialAccessToken,
+    /// Anybody, up to a number of clients.
+    Open,
 }
 
 /// How the tenant's pages look.
@@ -152,6 +173,10 @@ impl Default for Policy {
             session_absolute_ttl: 30 * 24 * 3600,
             resources: Vec::new(),
             signup_open: true,
+            registration: RegistrationPolicy::Off,
+            registration_max_clients: 100,
+            registration_scopes: Vec::new(),
+            require_pkce: true,
             branding: Branding::default(),
         }
     }
@@ -182,7 +207,8 @@ impl Policy {
 pub struct TenantSuspended;
 
 /// Proof that a tenant exists and serves: whoever holds one may work inside that tenant and no
-/// other. The only maker is [`Tenant::enter`]. Cheap to clone.
+/// other. The only makers are [`Tenant::enter`] and, for administrators, [`Tenant::administer`]. Cheap to
+/// clone.
 #[derive(Clone)]
 pub struct TenantScope(Arc<Inner>);
 
@@ -204,6 +230,17 @@ impl Tenant {
             }
             TenantState::Suspended => Err(TenantSuspended),
         }
+    }
+}
+
+impl Tenant {
+    /// Enters the tenant to administer it, whether it serves or not.
+    pub fn administer(self, public_url: &Url) -> TenantScope {
+        let issuer = Issuer::of(public_url, &self.slug);
+        TenantScope(Arc::new(Inner {
+            tenant: self,
+            issuer,
+        }))
     }
 }
 

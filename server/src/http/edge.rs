@@ -9,6 +9,7 @@ use poem::{
 };
 use tracing::Instrument;
 
+use super::cors::Cors;
 use super::respond::{
     oauth::{self, OAuthProblem},
     problem::{Kind, Problem},
@@ -91,9 +92,16 @@ impl<E: Endpoint> Endpoint for Edge<E> {
         request.extensions_mut().insert(Arc::clone(&self.app));
         let head = request.method() == Method::HEAD;
         let path = request.uri().path().to_owned();
+        let cors = Cors::of(&request);
         let answer = async {
             let started = self.app.now();
-            let response = self.answer(request, &request_id, &path).await;
+            let mut response = match &cors {
+                Some(cors) if cors.is_preflight() => Cors::preflight(),
+                _ => self.answer(request, &request_id, &path).await,
+            };
+            if let Some(cors) = &cors {
+                cors.admit(&self.app, &path, &mut response).await;
+            }
             let elapsed = self.app.now().since(started);
             tracing::debug!(
                 status = response.status().as_u16(),

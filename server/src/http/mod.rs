@@ -6,7 +6,9 @@
 //! [`management_endpoint`] answer.
 
 pub mod api;
+pub mod browser_operations;
 pub mod cookies;
+pub mod cors;
 pub mod edge;
 pub mod extract;
 pub mod health;

@@ -10,17 +10,41 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{
-    api::{admin::AdminApi, discovery::DiscoveryApi, oauth::OAuthApi, session::SessionApi},
+    api::{
+        admin::{clients::ClientsApi, settings::SettingsApi, tenants::TenantsApi},
+        discovery::DiscoveryApi,
+        oauth::OAuthApi,
+        registration::RegistrationApi,
+        session::SessionApi,
+    },
+    browser_operations,
     edge::AllowedMethods,
     extract::tenant::TenantPath,
     respond::problem,
 };
 
-type Apis = (DiscoveryApi, OAuthApi, SessionApi, AdminApi);
+type Apis = (
+    DiscoveryApi,
+    OAuthApi,
+    RegistrationApi,
+    SessionApi,
+    TenantsApi,
+    ClientsApi,
+    SettingsApi,
+);
 
 /// The service: the operations of the document as an endpoint.
 pub fn service() -> OpenApiService<Apis, ()> {
-    OpenApiService::new((DiscoveryApi, OAuthApi, SessionApi, AdminApi), "Tokenhouse", env!("CARGO_PKG_VERSION"))
+    let apis = (
+        DiscoveryApi,
+        OAuthApi,
+        RegistrationApi,
+        SessionApi,
+        TenantsApi,
+        ClientsApi,
+        SettingsApi,
+    );
+    OpenApiService::new(apis, "Tokenhouse", env!("CARGO_PKG_VERSION"))
         .summary("A multi-tenant token server")
         .description(
             "Every tenant has its own issuer, users, clients and keys. Paths under `/t/{tenant}` belong to one \
@@ -42,6 +66,13 @@ pub fn document() -> Value {
         *description = format!("{summary}. {description}");
     }
     document["servers"] = json!([{ "url": "/", "description": "This server" }]);
+    browser_operations::describe(&mut document);
+    if let Some(tags) = document["tags"].as_array_mut() {
+        tags.push(json!({
+            "name": "Pages",
+            "description": "Addresses that browsers are sent to; they answer with pages and redirects.",
+        }));
+    }
     tidy(&mut document);
     exemplify_problems(&mut document);
     for (schema, member) in WRITE_ONLY {

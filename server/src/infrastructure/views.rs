@@ -15,7 +15,7 @@ use crate::{
         client::Client,
         grant::GrantView,
         id::{GrantId, SessionId, TenantId},
-        tenant::{Slug, Tenant, TenantScope, TenantState},
+        tenant::{Policy, Slug, Tenant, TenantScope, TenantState},
         timestamp::Timestamp,
     },
 };
@@ -174,6 +174,19 @@ impl Tenants for CachedTenants {
         self.inner.page(after, limit, q).await
     }
 
+    async fn set_policy(
+        &self,
+        slug: &Slug,
+        policy: &Policy,
+        expected: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let tenant = self.inner.set_policy(slug, policy, expected, now).await;
+        // After a failure too: the change may have happened all the same.
+        self.by_slug.invalidate(slug).await;
+        tenant
+    }
+
     async fn set_state(
         &self,
         slug: &Slug,
@@ -309,7 +322,7 @@ mod tests {
                     slug: slug.clone(),
                     name: "Acme".to_owned(),
                     state,
-                    policy: crate::domain::tenant::Policy::default(),
+                    policy: Policy::default(),
                     not_before: None,
                     created_at: Timestamp::from_micros(0),
                     updated_at: Timestamp::from_micros(0),
@@ -325,6 +338,16 @@ mod tests {
             _: Option<&str>,
         ) -> Result<Vec<Tenant>, StoreError> {
             Ok(Vec::new())
+        }
+
+        async fn set_policy(
+            &self,
+            _: &Slug,
+            _: &Policy,
+            _: Timestamp,
+            _: Timestamp,
+        ) -> Result<Option<Tenant>, StoreError> {
+            Ok(None)
         }
 
         async fn set_state(

@@ -29,6 +29,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "sea_orm",
             "redis::",
             "jsonwebtoken",
+            "reqwest",
             "tokio",
             "async fn",
             "aws_lc_rs",
@@ -47,6 +48,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "jsonwebtoken",
             "argon2::",
             "aws_lc_rs",
+            "reqwest",
         ],
     ),
     ("infrastructure", &["crate::http", "poem"]),
@@ -57,6 +59,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "sea_orm",
             "redis::",
             "jsonwebtoken",
+            "reqwest",
         ],
     ),
 ];

@@ -1,12 +1,22 @@
-//! Clients of a tenant: made with a secret that is shown once.
+//! Clients of a tenant: made with a secret that is shown once, read, listed and deleted.
 
+use serde_json::{Map, Value};
+
+use super::OperatorCaller;
 use crate::{
     app::App,
-    application::error::Error,
+    application::{
+        error::{Error, StoreError},
+        refresh, registration,
+    },
     domain::{
-        client::{Client, ClientId, metadata::ClientMetadata},
-        secret::{ClientSecret, OpaqueToken},
-        tenant::TenantScope,
+        client::{
+            Client, ClientId,
+            metadata::ClientMetadata,
+            registration::{Door, Registration, read},
+        },
+        secret::{ClientSecret, OpaqueToken, RegistrationAccess, TokenDigest},
+        tenant::{Slug, TenantScope},
         timestamp::Timestamp,
     },
 };
@@ -18,6 +28,43 @@ pub struct CreateClient {
     pub id: Option<ClientId>,
     pub first_party: bool,
     pub metadata: ClientMetadata,
+    /// Of a client that registers itself.
+    pub registration_access: Option<TokenDigest<RegistrationAccess>>,
+}
+
+/// The tenant that an administrator works on; a suspended one too.
+pub async fn tenant(
+    app: &App,
+    _operator: OperatorCaller,
+    slug: &str,
+) -> Result<TenantScope, Error> {
+    let slug = Slug::parse(slug).map_err(|_| Error::NotFound)?;
+    let tenant = app.tenants.by_slug(&slug).await?.ok_or(Error::NotFound)?;
+    Ok(tenant.administer(&app.public_url))
+}
+
+/// Makes a client from what an administrator sent.
+pub async fn register(
+    app: &App,
+    tenant: &TenantScope,
+    members: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<(Client, Option<OpaqueToken<ClientSecret>>), Error> {
+    let Registration {
+        id,
+        first_party,
+        metadata,
+    } = read(members, Door::Admin).map_err(Error::Invalid)?;
+    registration::check(app, &metadata)
+        .await
+        .map_err(Error::Invalid)?;
+    let command = CreateClient {
+        id,
+        first_party,
+        metadata,
+        registration_access: None,
+    };
+    create(app, tenant, command, now).await
 }
 
 /// Makes a client; one that authenticates with a secret gets it.
@@ -37,13 +84,72 @@ pub async fn create(
         secret_digest: secret.as_ref().map(OpaqueToken::digest),
         metadata: command.metadata,
         first_party: command.first_party,
-        registration_access: None,
+        registration_access: command.registration_access,
         not_before: None,
         created_at: now,
         updated_at: now,
     };
     let mut work = app.store.begin(tenant).await?;
-    work.add_client(&client).await?;
+    match work.add_client(&client).await {
+        Err(StoreError::Conflict("clients_pkey")) => return Err(Error::ClientIdTaken),
+        other => other?,
+    }
     work.commit().await?;
+    tracing::info!(tenant = %tenant.slug(), client.id = %client.id, "client created");
     Ok((client, secret))
+}
+
+/// One client. The session API's own is nobody's to see.
+pub async fn find(app: &App, tenant: &TenantScope, id: &str) -> Result<Client, Error> {
+    let id = ClientId::parse(id).map_err(|_| Error::NotFound)?;
+    let client = app.store.view(tenant).await?.client(&id).await?;
+    client
+        .filter(|client| client.id != ClientId::first_party())
+        .ok_or(Error::NotFound)
+}
+
+/// A page of clients in order of id.
+#[derive(Clone, Debug)]
+pub struct Page {
+    pub items: Vec<Client>,
+    /// Where the next page starts; none at the end.
+    pub next: Option<ClientId>,
+}
+
+/// Up to `limit` clients behind `after`.
+pub async fn page(
+    app: &App,
+    tenant: &TenantScope,
+    after: Option<&ClientId>,
+    limit: u32,
+    q: Option<&str>,
+) -> Result<Page, Error> {
+    let mut view = app.store.view(tenant).await?;
+    // One more than asked for tells whether there is a next page.
+    let mut items = view.clients_page(after, limit.saturating_add(1), q).await?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = more
+        .then(|| items.last().map(|client| client.id.clone()))
+        .flatten();
+    Ok(Page { items, next })
+}
+
+/// Deletes a client; every grant it has ends.
+pub async fn delete(app: &App, tenant: &TenantScope, id: &str) -> Result<(), Error> {
+    let client = find(app, tenant, id).await?;
+    remove(app, tenant, &client.id).await
+}
+
+/// Deletes a client that was found.
+pub async fn remove(app: &App, tenant: &TenantScope, id: &ClientId) -> Result<(), Error> {
+    let mut work = app.store.begin(tenant).await?;
+    let ended = work.delete_client(id).await?.ok_or(Error::NotFound)?;
+    work.commit().await?;
+    for (session, grant) in ended {
+        refresh::forget(app, tenant, session, &[grant]).await;
+    }
+    tracing::info!(tenant = %tenant.slug(), client.id = %id, "client deleted");
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! What the operator and tenant administrators do.
 
 pub mod clients;
+pub mod settings;
 pub mod tenants;
 
 use super::error::{Error, NotSignedIn};

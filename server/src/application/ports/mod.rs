@@ -5,6 +5,7 @@
 
 mod client_keys;
 mod foreign_jwts;
+mod logout_notifier;
 mod outbound;
 mod single_use;
 
@@ -22,16 +23,17 @@ use crate::domain::{
     id::{GrantId, SessionId, TenantId, UserId},
     password::{Password, PasswordHash},
     refresh::{Generation, Lifetimes, Presented, Refusal, Successor, TagKey, TagKeyId},
-    secret::{BrowserSession, Key256, TokenDigest},
+    secret::{BrowserSession, InitialAccess, Key256, TokenDigest},
     session::Session,
     signing_key::{PublicKey, SigningAlgorithm, StoredSigningKey},
-    tenant::{Slug, Tenant, TenantScope, TenantState},
+    tenant::{Policy, Slug, Tenant, TenantScope, TenantState},
     timestamp::Timestamp,
     user::User,
 };
 
 pub use client_keys::ClientKeySets;
 pub use foreign_jwts::{ForeignHeader, ForeignJwtRefused, ForeignJwts};
+pub use logout_notifier::{LogoutNotice, LogoutNotifier, LogoutTokens};
 pub use outbound::{Outbound, OutboundError};
 pub use single_use::{Purpose, SingleUse, Taken, UseKey};
 
@@ -85,6 +87,15 @@ pub trait Tenants: Send + Sync {
         limit: u32,
         q: Option<&str>,
     ) -> Result<Vec<Tenant>, StoreError>;
+    /// Replaces the policy of a tenant that was last changed at `expected`. `None` when there is no
+    /// such tenant, or when it was changed since.
+    async fn set_policy(
+        &self,
+        slug: &Slug,
+        policy: &Policy,
+        expected: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError>;
     /// Suspends or resumes. `None` when there is no such tenant.
     async fn set_state(
         &self,
@@ -261,6 +272,44 @@ pub trait Clients {
     /// Adds a client. `Conflict("clients_pkey")` when the id is taken.
     async fn add_client(&mut self, client: &Client) -> Result<(), StoreError>;
     async fn client(&mut self, id: &ClientId) -> Result<Option<Client>, StoreError>;
+    /// Writes what may change of a client; `false` when it is gone.
+    async fn update_client(&mut self, client: &Client) -> Result<bool, StoreError>;
+    /// Deletes a client with all that was granted to it; the grants with their sessions, or `None`
+    /// when there is no such client.
+    async fn delete_client(
+        &mut self,
+        id: &ClientId,
+    ) -> Result<Option<Vec<(SessionId, GrantId)>>, StoreError>;
+    /// Up to `limit` clients in order of id, behind `after`, whose id or name contains `q`. The
+    /// session API's own client isn't one of them.
+    async fn clients_page(
+        &mut self,
+        after: Option<&ClientId>,
+        limit: u32,
+        q: Option<&str>,
+    ) -> Result<Vec<Client>, StoreError>;
+    /// How many clients registered themselves.
+    async fn count_dynamic_clients(&mut self) -> Result<u64, StoreError>;
+    /// Whether a client has a redirect URI of this origin.
+    async fn is_client_origin(&mut self, origin: &str) -> Result<bool, StoreError>;
+    async fn add_initial_access(&mut self, token: &InitialAccessToken) -> Result<(), StoreError>;
+    /// Uses a token once; `false` when it is unknown, used up or expired.
+    async fn use_initial_access(
+        &mut self,
+        token: &TokenDigest<InitialAccess>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+}
+
+/// A token that allows to register clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InitialAccessToken {
+    pub id: uuid::Uuid,
+    pub digest: TokenDigest<InitialAccess>,
+    /// Any number when absent.
+    pub remaining_uses: Option<u32>,
+    pub expires_at: Option<Timestamp>,
+    pub created_at: Timestamp,
 }
 
 #[async_trait]

@@ -240,6 +240,20 @@ impl ClientMetadata {
             .find(|uri| uri.admits(presented, self.application_type))
     }
 
+    /// The origins of its redirect URIs that are web addresses.
+    pub fn origins(&self) -> Vec<String> {
+        let mut origins: Vec<String> = self
+            .redirect_uris
+            .iter()
+            .filter_map(|uri| Url::parse(uri.as_str()).ok())
+            .filter(|url| matches!(url.scheme(), "https" | "http"))
+            .map(|url| url.origin().ascii_serialization())
+            .collect();
+        origins.sort_unstable();
+        origins.dedup();
+        origins
+    }
+
     /// The host that pairwise subjects are made for (OIDC Core §8.1): that of the sector document,
     /// else the one host that all redirect URIs share.
     pub fn sector(&self) -> Option<String> {

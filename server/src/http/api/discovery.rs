@@ -14,7 +14,7 @@ use crate::{
         authorization::Prompt,
         client::metadata::{AuthMethod, GrantType},
         signing_key::{ForeignAlgorithm, PublicKey, PublicKeyMaterial, SigningAlgorithm},
-        tenant::TenantScope,
+        tenant::{RegistrationPolicy, TenantScope},
         user_claims,
     },
     http::{
@@ -133,12 +133,13 @@ impl DiscoveryApi {
 }
 
 fn metadata(tenant: &TenantScope) -> Answer<200, ServerMetadata> {
-    Answer::new(ServerMetadata::of(tenant.issuer().as_str()))
+    let registration = tenant.policy().registration != RegistrationPolicy::Off;
+    Answer::new(ServerMetadata::of(tenant.issuer().as_str(), registration))
         .header(header::CACHE_CONTROL, CACHE_CONTROL)
 }
 
 impl ServerMetadata {
-    fn of(issuer: &str) -> Self {
+    fn of(issuer: &str, registration: bool) -> Self {
         let at = |path: &str| format!("{issuer}{path}");
         let all = |names: &[&str]| {
             names
@@ -178,6 +179,7 @@ impl ServerMetadata {
             revocation_endpoint: at("/oauth2/revoke"),
             introspection_endpoint: at("/oauth2/introspect"),
             end_session_endpoint: at("/oauth2/logout"),
+            registration_endpoint: registration.then(|| at("/oauth2/register")),
             scopes_supported: all(&[
                 "openid",
                 "profile",
@@ -209,6 +211,8 @@ impl ServerMetadata {
                 .map(str::to_owned)
                 .collect(),
             ui_locales_supported: all(&["en"]),
+            backchannel_logout_supported: true,
+            backchannel_logout_session_supported: true,
             claims_parameter_supported: true,
             request_parameter_supported: false,
             request_uri_parameter_supported: false,
@@ -219,7 +223,7 @@ impl ServerMetadata {
 
 impl Example for ServerMetadata {
     fn example() -> Self {
-        Self::of("https://id.example.com/t/acme")
+        Self::of("https://id.example.com/t/acme", true)
     }
 }
 
@@ -244,7 +248,7 @@ impl Example for JwkSet {
 
 /// What the tenant can do (RFC 8414 §2, OpenID Connect Discovery 1.0 §3).
 #[derive(Debug, Object, Serialize)]
-#[oai(example)]
+#[oai(example, skip_serializing_if_is_none)]
 pub struct ServerMetadata {
     /// The `iss` of the tenant's tokens, byte for byte.
     issuer: String,
@@ -259,6 +263,9 @@ pub struct ServerMetadata {
     introspection_endpoint: String,
     /// OpenID Connect RP-Initiated Logout 1.0.
     end_session_endpoint: String,
+    /// RFC 7591; where clients may register themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     /// Scopes that every tenant knows; clients may register others.
     scopes_supported: Vec<String>,
     response_types_supported: Vec<String>,
@@ -284,6 +291,10 @@ pub struct ServerMetadata {
     /// Claims that tokens and user info may carry.
     claims_supported: Vec<String>,
     ui_locales_supported: Vec<String>,
+    /// OpenID Connect Back-Channel Logout 1.0.
+    backchannel_logout_supported: bool,
+    /// Logout tokens have `sid`.
+    backchannel_logout_session_supported: bool,
     /// OIDC Core §5.5.
     claims_parameter_supported: bool,
     request_parameter_supported: bool,

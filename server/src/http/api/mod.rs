@@ -2,8 +2,10 @@
 //! case and answers.
 
 pub mod admin;
+pub mod client_wire;
 pub mod discovery;
 pub mod oauth;
+pub mod registration;
 pub mod session;
 
 use poem_openapi::Tags;
@@ -17,6 +19,12 @@ pub enum Tag {
     Session,
     /// Tokens for OAuth clients and resource servers.
     OAuth,
+    /// Clients that register themselves.
+    Registration,
     /// Tenants, for the operator.
     Tenants,
+    /// The clients of a tenant, for administrators.
+    Clients,
+    /// What a tenant decides for itself, for administrators.
+    Settings,
 }

@@ -90,6 +90,22 @@ impl Members {
         }
     }
 
+    /// All members, for rules of their own.
+    pub fn take_all(&mut self) -> Map<String, Value> {
+        std::mem::take(&mut self.object)
+    }
+
+    /// A whole number from 1, that may be missing or null.
+    pub fn positive(&mut self, name: &str) -> Option<i32> {
+        let value = self.object.remove(name).filter(|value| !value.is_null())?;
+        let number = value.as_i64().and_then(|n| i32::try_from(n).ok());
+        let number = number.filter(|n| *n >= 1);
+        if number.is_none() {
+            self.note(name, "must be a whole number from 1 to 2147483647");
+        }
+        number
+    }
+
     /// One of a few words; missing means none.
     pub fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
         let value = self.object.remove(name)?;
@@ -223,10 +239,7 @@ impl<'a, T: FromMembers + Type> ApiExtractor<'a> for OptionalJsonBody<T> {
 }
 
 /// Reads a body of bounded size.
-pub(super) async fn read(
-    request: &Request,
-    body: &mut RequestBody,
-) -> Result<bytes::Bytes, Problem> {
+pub async fn read(request: &Request, body: &mut RequestBody) -> Result<bytes::Bytes, Problem> {
     // One that announces too much is refused before any of it is waited for.
     let announced = request
         .header(header::CONTENT_LENGTH)

@@ -176,6 +176,13 @@ impl From<Refusal> for OAuthProblem {
                 "invalid_target",
                 "The resource is unknown or was not granted.",
             ),
+            Refusal::InvalidRedirectUri(description) => bad("invalid_redirect_uri", &description),
+            Refusal::InvalidClientMetadata(description) => {
+                bad("invalid_client_metadata", &description)
+            }
+            Refusal::AccessDenied(description) => {
+                Self::new(StatusCode::FORBIDDEN, "access_denied", description)
+            }
             Refusal::InvalidToken(_) => Self::new(
                 StatusCode::UNAUTHORIZED,
                 "invalid_token",

@@ -28,6 +28,10 @@ pub enum Kind {
     WeakPassword,
     EmailTaken,
     SlugTaken,
+    ClientIdTaken,
+    StaleUpdate,
+    SignupClosed,
+    InsufficientScope,
     WrongCredentials,
     NotSignedIn,
     ForeignOrigin,
@@ -42,12 +46,16 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, for the pages that explain them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::InvalidBody,
         Self::InvalidParameter,
         Self::WeakPassword,
         Self::EmailTaken,
         Self::SlugTaken,
+        Self::ClientIdTaken,
+        Self::StaleUpdate,
+        Self::SignupClosed,
+        Self::InsufficientScope,
         Self::WrongCredentials,
         Self::NotSignedIn,
         Self::ForeignOrigin,
@@ -92,6 +100,30 @@ impl Kind {
                 "slug-taken",
                 "The slug is taken",
                 "Choose another slug for the tenant.",
+            ),
+            Self::ClientIdTaken => (
+                409,
+                "client-id-taken",
+                "The client id is taken",
+                "Choose another client_id, or leave it out to get a fresh one.",
+            ),
+            Self::StaleUpdate => (
+                412,
+                "stale-update",
+                "It was changed in the meantime",
+                "Read it again, apply your change to what it is now, and send its new ETag in `If-Match`.",
+            ),
+            Self::SignupClosed => (
+                403,
+                "signup-closed",
+                "Sign-up is closed",
+                "This tenant lets nobody sign up. Ask whoever runs it for an account.",
+            ),
+            Self::InsufficientScope => (
+                403,
+                "insufficient-scope",
+                "The token does not allow this",
+                "Ask for a token with the scope that `detail` names.",
             ),
             Self::WrongCredentials => (
                 401,
@@ -310,6 +342,12 @@ impl From<Error> for Problem {
             Error::NotFound => Self::new(Kind::NotFound),
             Error::EmailTaken => Self::new(Kind::EmailTaken),
             Error::SlugTaken => Self::new(Kind::SlugTaken),
+            Error::ClientIdTaken => Self::new(Kind::ClientIdTaken),
+            Error::Stale => Self::new(Kind::StaleUpdate),
+            Error::SignupClosed => Self::new(Kind::SignupClosed),
+            Error::InsufficientScope(scope) => {
+                Self::new(Kind::InsufficientScope).detail(format!("The scope {scope} is needed."))
+            }
             Error::WrongCredentials => Self::new(Kind::WrongCredentials),
             Error::Unauthenticated(reason) => {
                 tracing::debug!(reason = %reason, "not signed in");

@@ -1,16 +1,23 @@
 use async_trait::async_trait;
-use sea_orm::{ActiveValue::Set, ColumnTrait};
-use tokenhouse_entity::client;
+use sea_orm::{ActiveValue::Set, ColumnTrait, ExprTrait, sea_query::Expr};
+use sha2::{Digest, Sha256};
+use tokenhouse_entity::{client, client_origin, grant, initial_access_token};
 
 use super::{
+    connection::Dialect,
     row::{Row, time},
     tenant_tx::TenantTx,
+    tenants::containing,
 };
 use crate::{
-    application::{error::StoreError, ports::Clients},
+    application::{
+        error::StoreError,
+        ports::{Clients, InitialAccessToken},
+    },
     domain::{
         client::{Client, ClientId},
-        secret::TokenDigest,
+        id::{GrantId, SessionId},
+        secret::{InitialAccess, TokenDigest},
         timestamp::Timestamp,
     },
 };
@@ -32,7 +39,8 @@ impl Clients for TenantTx {
             updated_at: Set(client.updated_at.as_micros()),
             ..client::ActiveModel::default()
         })
-        .await
+        .await?;
+        self.add_origins(client).await
     }
 
     async fn client(&mut self, id: &ClientId) -> Result<Option<Client>, StoreError> {
@@ -44,6 +52,146 @@ impl Clients for TenantTx {
             .map(|row| read_client(&row))
             .transpose()
     }
+
+    async fn update_client(&mut self, client: &Client) -> Result<bool, StoreError> {
+        let update = self
+            .update::<client::Entity>()
+            .set(client::Column::Metadata, written(client)?)
+            .set(
+                client::Column::SecretDigest,
+                client.secret_digest.as_ref().map(|d| d.as_bytes().to_vec()),
+            )
+            .set(client::Column::UpdatedAt, client.updated_at.as_micros())
+            .filter(client::Column::Id.eq(client.id.as_str()));
+        if self.change(update).await? == 0 {
+            return Ok(false);
+        }
+        let stale = self
+            .delete::<client_origin::Entity>()
+            .filter(client_origin::Column::ClientId.eq(client.id.as_str()));
+        self.remove(stale).await?;
+        self.add_origins(client).await?;
+        Ok(true)
+    }
+
+    async fn delete_client(
+        &mut self,
+        id: &ClientId,
+    ) -> Result<Option<Vec<(SessionId, GrantId)>>, StoreError> {
+        let grants = self
+            .find::<grant::Entity>()
+            .filter(grant::Column::ClientId.eq(id.as_str()));
+        let grants = self.all(grants).await?;
+        let client = self
+            .delete::<client::Entity>()
+            .filter(client::Column::Id.eq(id.as_str()));
+        let ids = |grant: grant::Model| {
+            (
+                SessionId::from_uuid(grant.session_id),
+                GrantId::from_uuid(grant.id),
+            )
+        };
+        let gone = self.remove(client).await? > 0;
+        Ok(gone.then(|| grants.into_iter().map(ids).collect()))
+    }
+
+    async fn clients_page(
+        &mut self,
+        after: Option<&ClientId>,
+        limit: u32,
+        q: Option<&str>,
+    ) -> Result<Vec<Client>, StoreError> {
+        let mut query = self
+            .find::<client::Entity>()
+            .filter(client::Column::Id.gt(after.map_or("", ClientId::as_str)))
+            .filter(client::Column::Id.ne(ClientId::first_party().as_str()))
+            .in_order_of(client::Column::Id)
+            .at_most(limit.into());
+        if let Some(q) = q {
+            let pattern = containing(&q.to_lowercase());
+            let like = |column: &str| {
+                Expr::cust_with_values(
+                    format!("LOWER({column}) LIKE $1 ESCAPE '\\'"),
+                    [pattern.clone()],
+                )
+            };
+            let name = match self.dialect() {
+                Dialect::Sqlite => "json_extract(metadata, '$.client_name')",
+                Dialect::Postgres => "metadata::json ->> 'client_name'",
+            };
+            query = query.filter(like("id").or(like(name)));
+        }
+        let rows = self.all(query).await?;
+        rows.iter().map(read_client).collect()
+    }
+
+    async fn count_dynamic_clients(&mut self) -> Result<u64, StoreError> {
+        let query = self
+            .find::<client::Entity>()
+            .filter(client::Column::RegistrationDigest.is_not_null());
+        self.count(query).await
+    }
+
+    async fn is_client_origin(&mut self, origin: &str) -> Result<bool, StoreError> {
+        let query = self
+            .find::<client_origin::Entity>()
+            .filter(client_origin::Column::Origin.eq(origin))
+            .at_most(1);
+        Ok(self.one(query).await?.is_some())
+    }
+
+    async fn add_initial_access(&mut self, token: &InitialAccessToken) -> Result<(), StoreError> {
+        self.insert::<initial_access_token::Entity>(initial_access_token::ActiveModel {
+            id: Set(token.id),
+            digest: Set(token.digest.as_bytes().to_vec()),
+            remaining_uses: Set(token.remaining_uses.map(i64::from)),
+            expires_at: Set(token.expires_at.map(Timestamp::as_micros)),
+            created_at: Set(token.created_at.as_micros()),
+            ..initial_access_token::ActiveModel::default()
+        })
+        .await
+    }
+
+    async fn use_initial_access(
+        &mut self,
+        token: &TokenDigest<InitialAccess>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let done = self
+            .execute_sql(
+                "UPDATE initial_access_tokens SET remaining_uses = remaining_uses - 1 \
+                 WHERE tenant_id = $1 AND digest = $2 \
+                 AND (remaining_uses IS NULL OR remaining_uses > 0) \
+                 AND (expires_at IS NULL OR expires_at > $3)",
+                [token.as_bytes().to_vec().into(), now.as_micros().into()],
+            )
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+impl TenantTx {
+    async fn add_origins(&self, client: &Client) -> Result<(), StoreError> {
+        for origin in client.metadata.origins() {
+            // The id only has to differ from other rows of the tenant.
+            let name = format!("{}\n{origin}", client.id);
+            self.insert::<client_origin::Entity>(client_origin::ActiveModel {
+                id: Set(named_id(&name)),
+                client_id: Set(client.id.as_str().to_owned()),
+                origin: Set(origin),
+                ..client_origin::ActiveModel::default()
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// A UUID that is the same for the same name (RFC 9562 §5.8).
+fn named_id(name: &str) -> uuid::Uuid {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&Sha256::digest(name)[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 fn written(client: &Client) -> Result<String, StoreError> {

@@ -2,9 +2,10 @@
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, DeleteMany,
-    EntityTrait, ExecResult, Insert, IntoActiveModel, Order, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, Related, Select, SelectFour, SelectTwo, SqliteTransactionMode, Statement,
-    TopologyStar, TransactionOptions, TransactionTrait, UpdateMany, Value,
+    EntityTrait, ExecResult, Insert, IntoActiveModel, Order, PaginatorTrait, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, Related, Select, SelectFour, SelectTwo,
+    SqliteTransactionMode, Statement, TopologyStar, TransactionOptions, TransactionTrait,
+    UpdateMany, Value,
     sea_query::{IntoCondition, OnConflict},
 };
 use tokenhouse_entity::{TenantOwned, tenant};
@@ -132,6 +133,14 @@ impl TenantTx {
 
     pub(super) fn delete<E: TenantOwned>(&self) -> Scoped<DeleteMany<E>> {
         Scoped(E::delete_many().filter(E::tenant_column().eq(self.tenant.as_uuid())))
+    }
+
+    pub(super) async fn count<E>(&self, query: Scoped<Select<E>>) -> Result<u64, StoreError>
+    where
+        E: TenantOwned,
+        E::Model: Send + Sync,
+    {
+        query.0.count(&self.tx).await.map_err(store_error)
     }
 
     /// How many rows went.
@@ -286,6 +295,12 @@ impl<Q: QueryFilter> Scoped<Q> {
 impl<Q: QueryOrder> Scoped<Q> {
     pub(super) fn latest_first<C: ColumnTrait>(self, time: C, id: C) -> Self {
         Self(self.0.order_by(time, Order::Desc).order_by(id, Order::Desc))
+    }
+}
+
+impl<Q: QueryOrder> Scoped<Q> {
+    pub(super) fn in_order_of<C: ColumnTrait>(self, id: C) -> Self {
+        Self(self.0.order_by(id, Order::Asc))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     domain::{
         client::Client,
         id::TenantId,
-        tenant::{Slug, Tenant, TenantState},
+        tenant::{Policy, Slug, Tenant, TenantState},
         timestamp::Timestamp,
     },
 };
@@ -109,6 +109,34 @@ impl Tenants for DatabaseTenants {
             .collect()
     }
 
+    async fn set_policy(
+        &self,
+        slug: &Slug,
+        policy: &Policy,
+        expected: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let text = serde_json::to_string(policy)
+            .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        // Two changes within one microsecond must not look like one.
+        let now = now.as_micros().max(expected.as_micros() + 1);
+        let changed = {
+            let _turn = self.db.turn_to_write().await;
+            tenant::Entity::update_many()
+                .col_expr(tenant::Column::Policy, Expr::value(text))
+                .col_expr(tenant::Column::UpdatedAt, Expr::value(now))
+                .filter(tenant::Column::Slug.eq(slug.as_str()))
+                .filter(tenant::Column::UpdatedAt.eq(expected.as_micros()))
+                .exec(self.db.connection())
+                .await
+                .map_err(store_error)?
+        };
+        if changed.rows_affected == 0 {
+            return Ok(None);
+        }
+        self.by_slug(slug).await
+    }
+
     async fn set_state(
         &self,
         slug: &Slug,
@@ -142,7 +170,7 @@ impl Tenants for DatabaseTenants {
 }
 
 /// A LIKE pattern for texts that contain `part` as it is written.
-fn containing(part: &str) -> String {
+pub(super) fn containing(part: &str) -> String {
     let mut pattern = String::with_capacity(part.len() + 2);
     pattern.push('%');
     for c in part.chars() {

@@ -1,174 +1,316 @@
-//! Which addresses may be reached.
+//! Which addresses are public, and which the operator allowed although they are not.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
 
-/// Networks that may be reached although they are not public.
+/// Networks that may be reached although they are not public: CIDRs with commas between them
+/// (RFC 4632 §3.1, RFC 4291 §2.3). Empty by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedNetworks(Vec<Network>);
 
-/// Addresses that share their first bits (CIDR).
+/// Addresses that share their first bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Network {
     address: IpAddr,
     bits: u8,
 }
 
-/// Why a text is no network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be networks such as 10.0.0.0/8 or fd00::/8 with commas between them")]
-pub struct NotANetwork;
+/// A text that is no network, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be networks such as 10.0.0.0/8 or fd00::/8, with commas between them and no bit set behind the prefix; {0:?} is none"
+)]
+pub struct NotANetwork(String);
+
+/// How an address may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Anyone reaches it: with HTTPS, at ports that the web uses.
+    Public,
+    /// The operator named it: with HTTP too, at any port.
+    Allowed,
+    Forbidden,
+}
 
 impl FromStr for AllowedNetworks {
     type Err = NotANetwork;
 
     fn from_str(text: &str) -> Result<Self, NotANetwork> {
-        let parts = text
-            .split(',')
+        text.split(',')
             .map(str::trim)
-            .filter(|part| !part.is_empty());
-        parts
-            .map(Network::parse)
+            .filter(|part| !part.is_empty())
+            .map(|part| Network::parse(part).ok_or_else(|| NotANetwork(part.to_owned())))
             .collect::<Result<_, _>>()
             .map(Self)
     }
 }
 
 impl Network {
-    fn parse(text: &str) -> Result<Self, NotANetwork> {
-        let (address, bits) = text.split_once('/').ok_or(NotANetwork)?;
-        let address: IpAddr = address.parse().map_err(|_| NotANetwork)?;
-        let bits: u8 = bits.parse().map_err(|_| NotANetwork)?;
+    fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = text.split_once('/')?;
+        let address: IpAddr = address.parse().ok()?;
+        let bits: u8 = bits.parse().ok()?;
         let most = if address.is_ipv4() { 32 } else { 128 };
-        if bits > most {
-            return Err(NotANetwork);
+        let network = Self { address, bits };
+        // 10.1.2.3/8 is a slip of the pen: it would allow far more than it seems to.
+        (bits <= most && network.first() == address).then_some(network)
+    }
+
+    fn first(self) -> IpAddr {
+        match self.address {
+            IpAddr::V4(address) => {
+                Ipv4Addr::from_bits(address.to_bits() & mask_v4(self.bits)).into()
+            }
+            IpAddr::V6(address) => {
+                Ipv6Addr::from_bits(address.to_bits() & mask_v6(self.bits)).into()
+            }
         }
-        Ok(Self { address, bits })
     }
 
     fn contains(self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.bits)).unwrap_or(0);
-                own.to_bits() & mask == other.to_bits() & mask
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let mask = u128::MAX
-                    .checked_shl(128 - u32::from(self.bits))
-                    .unwrap_or(0);
-                own.to_bits() & mask == other.to_bits() & mask
-            }
-            _ => false,
+        let same_kind = self.address.is_ipv4() == address.is_ipv4();
+        same_kind && Self { address, ..self }.first() == self.address
+    }
+}
+
+fn mask_v4(bits: u8) -> u32 {
+    u32::MAX
+        .checked_shl(32 - u32::from(bits.min(32)))
+        .unwrap_or(0)
+}
+
+fn mask_v6(bits: u8) -> u128 {
+    u128::MAX
+        .checked_shl(128 - u32::from(bits.min(128)))
+        .unwrap_or(0)
+}
+
+impl AllowedNetworks {
+    /// Whether none was allowed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How an address may be used.
+    pub(super) fn judge(&self, address: IpAddr) -> Standing {
+        // A mapped address is the IPv4 address itself in other letters (RFC 4291 §2.5.5.2).
+        let address = address.to_canonical();
+        let allowed = self.0.iter().any(|network| network.contains(address));
+        let public = match address {
+            IpAddr::V4(address) => is_public_v4(address),
+            IpAddr::V6(address) => is_public_v6(address),
+        };
+        match (allowed, public) {
+            (true, _) => Standing::Allowed,
+            (false, true) => Standing::Public,
+            (false, false) => Standing::Forbidden,
         }
     }
 }
 
-impl AllowedNetworks {
-    /// Whether an address was allowed by name.
-    pub(super) fn contain(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(address))
-    }
+/// What of IPv4 is not the public internet (IANA IPv4 Special-Purpose Address Registry, RFC 6890).
+const SPECIAL_V4: &[(Ipv4Addr, u8)] = &[
+    (Ipv4Addr::new(0, 0, 0, 0), 8), // this network; 0.0.0.0 is this machine
+    (Ipv4Addr::new(10, 0, 0, 0), 8), // private (RFC 1918)
+    (Ipv4Addr::new(100, 64, 0, 0), 10), // shared by carriers (RFC 6598)
+    (Ipv4Addr::new(127, 0, 0, 0), 8), // loopback
+    (Ipv4Addr::new(168, 63, 129, 16), 32), // the host of a virtual machine at Azure
+    (Ipv4Addr::new(169, 254, 0, 0), 16), // link-local; metadata of clouds
+    (Ipv4Addr::new(172, 16, 0, 0), 12), // private (RFC 1918)
+    (Ipv4Addr::new(192, 0, 0, 0), 24), // protocol assignments
+    (Ipv4Addr::new(192, 0, 2, 0), 24), // documentation
+    (Ipv4Addr::new(192, 88, 99, 0), 24), // 6to4 relays (RFC 7526)
+    (Ipv4Addr::new(192, 168, 0, 0), 16), // private (RFC 1918)
+    (Ipv4Addr::new(198, 18, 0, 0), 15), // benchmarking
+    (Ipv4Addr::new(198, 51, 100, 0), 24), // documentation
+    (Ipv4Addr::new(203, 0, 113, 0), 24), // documentation
+    (Ipv4Addr::new(224, 0, 0, 0), 4), // multicast
+    (Ipv4Addr::new(240, 0, 0, 0), 4), // reserved, and broadcast
+];
 
-    /// Whether an address may be reached.
-    pub(super) fn admit(&self, address: IpAddr) -> bool {
-        self.contain(address) || is_public(address)
-    }
-}
-
-/// Whether an address is one of the public internet (the IANA special-purpose registries, RFC
-/// 6890). What carries an IPv4 address inside is judged by that one too.
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(address),
-    }
-}
+/// What of 2000::/3 is not the public internet (IANA IPv6 Special-Purpose Address Registry).
+const SPECIAL_V6: &[(Ipv6Addr, u8)] = &[
+    // Protocol assignments: Teredo, benchmarking, ORCHID.
+    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
+    // Documentation (RFC 3849, RFC 9637).
+    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32),
+    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
+    // 6to4: a relay would take it to the IPv4 address inside.
+    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16),
+];
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let special = address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_broadcast()
-        || address.is_documentation()
-        || address.is_multicast()
-        || a == 0
-        || a >= 240
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 192 && b == 88 && c == 99)
-        || (a == 198 && (b == 18 || b == 19));
-    !special
+    let special =
+        |(first, bits): &(Ipv4Addr, u8)| address.to_bits() & mask_v4(*bits) == first.to_bits();
+    !SPECIAL_V4.iter().any(special)
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let segments = address.segments();
-    // Only 2000::/3 is given out; mapped, compatible, NAT64, unique local, link-local and multicast
-    // addresses all lie outside.
-    let global = segments[0] & 0xe000 == 0x2000;
-    let special = segments[0] == 0x2002 // 6to4
-        || (segments[0] == 0x2001 && segments[1] < 0x0200) // Teredo, ORCHID, benchmarking
-        || (segments[0] == 0x2001 && segments[1] == 0x0db8) // documentation
-        || (segments[0] == 0x3fff && segments[1] < 0x1000); // documentation
-    global && !special
+    if let Some(inside) = behind_nat64(address) {
+        return is_public_v4(inside);
+    }
+    let special =
+        |(first, bits): &(Ipv6Addr, u8)| address.to_bits() & mask_v6(*bits) == first.to_bits();
+    // Only 2000::/3 is given out: compatible, translated, unique local, link-local and multicast
+    // addresses, and NAT64 of a site's own, lie outside.
+    let given_out = address.segments()[0] & 0xe000 == 0x2000;
+    given_out && !names_v4_in_interface(address) && !SPECIAL_V6.iter().any(special)
+}
+
+/// The IPv4 address in 64:ff9b::/96 (RFC 6052 §2.1): where only IPv6 is spoken, DNS gives these for
+/// the whole of the IPv4 internet (RFC 6147).
+fn behind_nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+        }
+        _ => None,
+    }
+}
+
+/// ISATAP (RFC 5214 §6.1): the interface is an IPv4 address, often a private one.
+fn names_v4_in_interface(address: Ipv6Addr) -> bool {
+    matches!(address.segments(), [_, _, _, _, 0 | 0x200, 0x5efe, _, _])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn judge(networks: &str, address: &str) -> Standing {
+        let networks: AllowedNetworks = networks.parse().expect("networks");
+        networks.judge(address.parse().expect(address))
+    }
+
+    #[test]
+    fn addresses_of_the_public_internet_are_public() {
+        for text in [
+            "93.184.216.34",
+            "8.8.8.8",
+            "1.1.1.1",
+            "100.63.255.255",
+            "100.128.0.1",
+            "172.15.255.255",
+            "172.32.0.1",
+            "192.0.1.1",
+            "198.17.255.255",
+            "198.20.0.1",
+            "223.255.255.255",
+            "2606:2800:220:1::1",
+            "2001:4860:4860::8888",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+        ] {
+            assert_eq!(judge("", text), Standing::Public, "{text}");
+        }
+    }
+
     /// T85.
     #[test]
-    fn only_public_addresses_are_reached() {
-        let none = AllowedNetworks::default();
-        for text in ["93.184.216.34", "8.8.8.8", "2606:2800:220:1::1"] {
-            assert!(none.admit(text.parse().expect(text)), "{text}");
-        }
+    fn everything_else_is_forbidden() {
         for text in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.1.2.3",
+            "100.64.0.1",
+            "100.100.100.200",
             "127.0.0.1",
             "127.8.8.8",
-            "0.0.0.0",
-            "10.1.2.3",
-            "172.16.0.1",
-            "192.168.1.1",
+            "168.63.129.16",
             "169.254.169.254",
-            "100.64.0.1",
-            "192.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.192",
             "192.0.2.1",
             "192.88.99.1",
+            "192.168.1.1",
             "198.18.0.1",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.1",
             "224.0.0.1",
+            "239.255.255.255",
             "240.0.0.1",
             "255.255.255.255",
             "::",
             "::1",
-            "::ffff:127.0.0.1",
-            "::ffff:8.8.8.8",
-            "::127.0.0.1",
-            "64:ff9b::7f00:1",
-            "2002:7f00:1::",
-            "2001::1",
-            "2001:db8::1",
-            "fd00::1",
+            "fc00::1",
+            "fd00:ec2::254",
             "fe80::1",
+            "fec0::1",
             "ff02::1",
+            "100::1",
+            "5f00::1",
+            "2001::1",
+            "2001:2::1",
+            "2001:10::1",
+            "2001:db8::1",
+            "3fff::1",
         ] {
-            assert!(!none.admit(text.parse().expect(text)), "{text}");
+            assert_eq!(judge("", text), Standing::Forbidden, "{text}");
+        }
+    }
+
+    /// T85.
+    #[test]
+    fn a_forbidden_address_inside_another_is_forbidden() {
+        for text in [
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "::ffff:0:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::808:808",
+            "2002:7f00:1::",
+            "2002:a9fe:a9fe::1",
+            "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+            "2606:2800:220:1:0:5efe:10.0.0.1",
+            "2606:2800:220:1:200:5efe:10.0.0.1",
+        ] {
+            assert_eq!(judge("", text), Standing::Forbidden, "{text}");
         }
     }
 
     #[test]
-    fn what_is_allowed_by_name_is_reached() {
-        let networks: AllowedNetworks = "10.0.0.0/8, fd00::/8".parse().expect("networks");
-        assert!(networks.admit("10.255.0.1".parse().expect("an address")));
-        assert!(networks.admit("fd12::1".parse().expect("an address")));
-        assert!(!networks.admit("192.168.0.1".parse().expect("an address")));
-        let all: AllowedNetworks = "0.0.0.0/0".parse().expect("a network");
-        assert!(all.admit("127.0.0.1".parse().expect("an address")));
-        for text in ["10.0.0.0", "10.0.0.0/33", "x/8", "::/129"] {
-            assert_eq!(text.parse::<AllowedNetworks>(), Err(NotANetwork), "{text}");
+    fn what_the_operator_named_is_allowed() {
+        let networks = "10.0.0.0/8, fd00::/8,192.168.1.7/32";
+        for (text, expected) in [
+            ("10.255.0.1", Standing::Allowed),
+            ("::ffff:10.0.0.1", Standing::Allowed),
+            ("fd12::1", Standing::Allowed),
+            ("192.168.1.7", Standing::Allowed),
+            ("192.168.1.8", Standing::Forbidden),
+            ("11.0.0.1", Standing::Public),
+            ("::10.0.0.1", Standing::Forbidden),
+        ] {
+            assert_eq!(judge(networks, text), expected, "{text}");
         }
+        assert_eq!(judge("0.0.0.0/0", "127.0.0.1"), Standing::Allowed);
+        assert_eq!(judge("0.0.0.0/0", "::1"), Standing::Forbidden);
+        assert_eq!(judge("::/0", "::1"), Standing::Allowed);
+    }
+
+    #[test]
+    fn what_is_no_network_is_repeated_to_its_writer() {
+        for text in [
+            "10.0.0.0",
+            "10.0.0.0/33",
+            "x/8",
+            "::/129",
+            "10.0.0.1/8",
+            "10.0.0.0/-1",
+            "/8",
+        ] {
+            assert_eq!(
+                format!("10.0.0.0/8,{text}").parse::<AllowedNetworks>(),
+                Err(NotANetwork(text.to_owned()))
+            );
+        }
+        let none: AllowedNetworks = " , ".parse().expect("none");
+        assert!(none.is_empty());
     }
 }

@@ -1,13 +1,17 @@
+//! Clients' keys, fetched when they are needed and kept for a while.
+
 use std::{
-    collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
-use moka::future::Cache;
-use serde_json::Value;
+use moka::{policy::EvictionPolicy, sync::Cache};
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
@@ -15,28 +19,27 @@ use crate::{
     domain::{id::TenantId, tenant::TenantScope, timestamp::Timestamp},
 };
 
+/// How long a set counts: the time within which a client's revocation of a key reaches us.
 const KEPT_FOR: Duration = Duration::from_secs(300);
-const FAILURE_KEPT_FOR: Duration = Duration::from_secs(10);
-/// A key that isn't known makes us look again at most this often, whatever assertions come.
-const REFETCH_INTERVAL: Duration = Duration::from_secs(10);
-const ENTRIES: u64 = 10_000;
+/// How long an address is left alone after a fetch, when a key is not in the set or there is none.
+const LEFT_ALONE_FOR: Duration = Duration::from_secs(10);
+/// The most keys of a set.
 const MAX_KEYS: usize = 100;
+/// The longest set, in bytes of JSON.
+const MAX_SET: usize = 64 * 1024;
+/// How many sets are kept, and how long they may be together, in bytes of JSON.
+const ENTRIES: u32 = 10_000;
+const TOTAL: u32 = 64 * 1024 * 1024;
 
-type Key = (TenantId, Url);
+/// Nobody's keys are seen by another tenant, even at the same address.
+type Key = (TenantId, String);
 
-/// Key sets of clients, fetched when they are needed.
+/// Fetches each set at most once in five minutes, and once more in ten seconds for keys that are
+/// not in it.
 pub struct FetchedClientKeys {
     outbound: Arc<dyn Outbound>,
     clock: Arc<dyn Clock>,
-    sets: Cache<Key, Fetched>,
-    /// One fetch at a time per address; the others wait for it.
-    turns: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
-}
-
-#[derive(Clone)]
-struct Fetched {
-    at: Timestamp,
-    keys: Result<Arc<Value>, OutboundError>,
+    entries: Cache<Key, Arc<Entry>>,
 }
 
 impl fmt::Debug for FetchedClientKeys {
@@ -45,32 +48,68 @@ impl fmt::Debug for FetchedClientKeys {
     }
 }
 
+/// One address of one tenant.
+#[derive(Default)]
+struct Entry {
+    known: Mutex<Known>,
+    /// Held while fetching: the others wait for what comes.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Bytes of JSON.
+    length: AtomicU32,
+}
+
+#[derive(Default)]
+struct Known {
+    set: Option<(Timestamp, Arc<Value>)>,
+    /// When the last fetch ended, and how if not well.
+    tried: Option<(Timestamp, Option<OutboundError>)>,
+}
+
 impl FetchedClientKeys {
+    /// Keeps what `outbound` brings for as long as `clock` says.
     pub fn new(outbound: Arc<dyn Outbound>, clock: Arc<dyn Clock>) -> Self {
+        let entries = Cache::builder()
+            .max_capacity(TOTAL.into())
+            // An empty entry weighs something too, so that there are never more than so many.
+            .weigher(|_, entry: &Arc<Entry>| {
+                entry.length.load(Ordering::Relaxed).max(TOTAL / ENTRIES)
+            })
+            // A new address must find room: without an entry it would be fetched for each request.
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_idle(KEPT_FOR * 2)
+            .build();
         Self {
             outbound,
             clock,
-            sets: Cache::builder().max_capacity(ENTRIES).build(),
-            turns: Mutex::default(),
+            entries,
         }
     }
 
-    /// What is kept, as long as it will do.
-    async fn kept(&self, key: &Key, for_unknown_kid: bool) -> Option<Fetched> {
-        let kept = self.sets.get(key).await?;
-        let lives = match (&kept.keys, for_unknown_kid) {
-            (Err(_), _) => FAILURE_KEPT_FOR,
-            (Ok(_), true) => REFETCH_INTERVAL,
-            (Ok(_), false) => KEPT_FOR,
+    /// Fetches, and keeps what comes.
+    ///
+    /// In a task of its own: a caller who hangs up at the right moment must not leave the others
+    /// without an answer.
+    async fn fetch(
+        &self,
+        key: Key,
+        entry: Arc<Entry>,
+        turn: tokio::sync::OwnedMutexGuard<()>,
+        url: Url,
+    ) -> Result<Arc<Value>, OutboundError> {
+        let (outbound, clock) = (Arc::clone(&self.outbound), Arc::clone(&self.clock));
+        let entries = self.entries.clone();
+        let fetch = async move {
+            let fetched = outbound.get_json(&url).await.and_then(check);
+            let answer = entry.keep(fetched, clock.now());
+            // Once more, so that it is weighed with what it holds now.
+            entries.insert(key, entry);
+            drop(turn);
+            answer
         };
-        (self.clock.now() < kept.at + lives).then_some(kept)
-    }
-
-    fn turn(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever waits holds one too: what nobody holds is done.
-        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        Arc::clone(turns.entry(key.clone()).or_default())
+        // It ends early only with the process.
+        tokio::spawn(fetch)
+            .await
+            .unwrap_or(Err(OutboundError::Failed))
     }
 }
 
@@ -82,45 +121,99 @@ impl ClientKeySets for FetchedClientKeys {
         jwks_uri: &Url,
         unknown_kid: Option<&str>,
     ) -> Result<Arc<Value>, OutboundError> {
-        let key = (tenant.id(), jwks_uri.clone());
-        if let Some(kept) = self.kept(&key, unknown_kid.is_some()).await {
-            return kept.keys;
+        let key = (tenant.id(), jwks_uri.as_str().to_owned());
+        let entry = self.entries.get_with_by_ref(&key, Arc::default);
+        // Not in turn: those whose keys are known don't wait for those whose keys are not.
+        if let Some(answer) = entry.answer(unknown_kid, self.clock.now()) {
+            return answer;
         }
-        let turn = self.turn(&key);
-        let _held = turn.lock().await;
-        if let Some(kept) = self.kept(&key, unknown_kid.is_some()).await {
-            return kept.keys;
+        let turn = Arc::clone(&entry.turn).lock_owned().await;
+        if let Some(answer) = entry.answer(unknown_kid, self.clock.now()) {
+            return answer;
         }
-        let fetched = self
-            .outbound
-            .get_json(jwks_uri)
-            .await
-            .and_then(|set| bounded(&set));
-        let keys = fetched.map(Arc::new);
-        // A failure doesn't take away keys that are still good.
-        let kept = match (&keys, self.sets.get(&key).await) {
-            (Err(_), Some(before)) if before.keys.is_ok() => before.keys,
-            _ => keys.clone(),
-        };
-        let at = self.clock.now();
-        self.sets
-            .insert(
-                key,
-                Fetched {
-                    at,
-                    keys: kept.clone(),
-                },
-            )
-            .await;
-        kept
+        self.fetch(key, entry, turn, jwks_uri.clone()).await
     }
 }
 
-/// A set of a size that someone has.
-fn bounded(set: &Value) -> Result<Value, OutboundError> {
+impl Entry {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        // Nothing panics while it is held.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What can be said without a fetch; `None` when it is time for one.
+    fn answer(
+        &self,
+        unknown_kid: Option<&str>,
+        now: Timestamp,
+    ) -> Option<Result<Arc<Value>, OutboundError>> {
+        let known = self.lock();
+        let (left_alone, failure) = match known.tried {
+            Some((at, failure)) => (now < at + LEFT_ALONE_FOR, failure),
+            None => (false, None),
+        };
+        match &known.set {
+            Some((at, set)) if now < *at + KEPT_FOR => {
+                let suffices = unknown_kid.is_none_or(|kid| has_key(set, kid));
+                (suffices || left_alone).then(|| Ok(Arc::clone(set)))
+            }
+            // A set that is too old counts no more, even when there is no newer one: it may have a
+            // key that the client revoked.
+            _ => left_alone.then(|| Err(failure.unwrap_or(OutboundError::Failed))),
+        }
+    }
+
+    /// Keeps what a fetch brought; what to answer. A failure takes no set away that still counts,
+    /// nor does it make it count longer.
+    fn keep(
+        &self,
+        fetched: Result<(Value, u32), OutboundError>,
+        now: Timestamp,
+    ) -> Result<Arc<Value>, OutboundError> {
+        let mut known = self.lock();
+        known.tried = Some((now, fetched.as_ref().err().copied()));
+        match (fetched, &known.set) {
+            (Ok((set, length)), _) => {
+                let set = Arc::new(set);
+                known.set = Some((now, Arc::clone(&set)));
+                self.length.store(length, Ordering::Relaxed);
+                Ok(set)
+            }
+            (Err(_), Some((at, set))) if now < *at + KEPT_FOR => Ok(Arc::clone(set)),
+            (Err(error), _) => {
+                known.set = None;
+                self.length.store(0, Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn has_key(set: &Value, kid: &str) -> bool {
     let keys = set.get("keys").and_then(Value::as_array);
-    match keys {
-        Some(keys) if keys.len() <= MAX_KEYS => Ok(serde_json::json!({ "keys": keys })),
-        _ => Err(OutboundError::Failed),
+    keys.is_some_and(|keys| {
+        keys.iter()
+            .any(|key| key.get("kid").and_then(Value::as_str) == Some(kid))
+    })
+}
+
+/// A set of a size that someone has, with nothing beside the keys, and its length.
+fn check(mut set: Value) -> Result<(Value, u32), OutboundError> {
+    let refused = |why| {
+        tracing::debug!(why, "a client's key set can't be used");
+        OutboundError::Failed
+    };
+    let keys = set.get_mut("keys").map(Value::take);
+    let Some(Value::Array(keys)) = keys else {
+        return Err(refused("it has no keys"));
+    };
+    if keys.len() > MAX_KEYS {
+        return Err(refused("it has too many keys"));
+    }
+    let set = json!({ "keys": keys });
+    let length = set.to_string().len();
+    match u32::try_from(length) {
+        Ok(short) if length <= MAX_SET => Ok((set, short)),
+        _ => Err(refused("it is too long")),
     }
 }

@@ -1,309 +1,245 @@
-use std::{
-    error::Error as StdError,
-    fmt,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+//! The exchanges themselves.
+
+use std::{error::Error as StdError, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use reqwest::{
-    Client, StatusCode,
+    Client, Response, StatusCode,
     dns::{Addrs, Name, Resolve, Resolving},
-    header, redirect,
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING},
+    redirect,
 };
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use serde_json::Value;
-use tokio::sync::Semaphore;
-use url::{Host, Url};
+use tokio::{sync::Semaphore, time::timeout};
+use url::Url;
 
-use super::addresses::AllowedNetworks;
+use super::{
+    addresses::AllowedNetworks,
+    names::{Names, SystemNames},
+    rules::{Refusal, Rules},
+};
 use crate::application::ports::{Outbound, OutboundError};
 
-/// The longest that a whole exchange may take.
-const TIMEOUT: Duration = Duration::from_secs(3);
-/// The most that is read of an answer.
-const MAX_BODY: usize = 512 * 1024;
+/// The longest that a whole exchange may take, from the wait for a place to the last byte.
+pub(super) const WHOLE_EXCHANGE: Duration = Duration::from_secs(3);
+/// The most that is read of an answer, in bytes.
+pub(super) const MAX_BODY: usize = 512 * 1024;
 /// How many exchanges may be under way in this process.
-const IN_FLIGHT: usize = 32;
+pub(super) const IN_FLIGHT: usize = 32;
 
-/// Fetches over HTTPS from public addresses, and over both from networks that are allowed by name.
+/// Sends over HTTPS to public addresses, and over HTTP too to networks that the operator allowed.
 pub struct Fetcher {
-    client: Client,
-    networks: Arc<AllowedNetworks>,
-    turns: Semaphore,
+    rules: Rules,
+    names: Arc<dyn Names>,
+    tls: ClientConfig,
+    places: Semaphore,
 }
 
-impl fmt::Debug for Fetcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fetcher").finish_non_exhaustive()
+impl std::fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fetcher")
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What went wrong: for the log alone.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("the URL is refused")]
+    Refused(#[source] Refusal),
+    #[error("the name can't be looked up")]
+    Lookup(#[source] io::Error),
+    #[error("the exchange failed")]
+    Exchange(#[source] reqwest::Error),
+    #[error("the answer has status {0}")]
+    Status(u16),
+    #[error("the answer is compressed although we said that we take none")]
+    Compressed,
+    #[error("the answer is longer than {MAX_BODY} bytes")]
+    TooLong,
+    #[error("the answer is no JSON")]
+    NotJson(#[source] serde_json::Error),
+    #[error("the exchange took longer than {WHOLE_EXCHANGE:?}")]
+    TooSlow,
+}
+
+impl From<reqwest::Error> for Trouble {
+    fn from(error: reqwest::Error) -> Self {
+        // The query may hold a secret of the client's.
+        Self::Exchange(error.without_url())
+    }
+}
+
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Trouble {
+    /// What a caller may know of it (T88); the rest goes into the log.
+    fn hide(&self, url: &Url) -> OutboundError {
+        tracing::debug!(
+            error = self as &dyn StdError,
+            host = url.host_str(),
+            "a client's address can't be used"
+        );
+        match self {
+            Self::Refused(_) => OutboundError::Forbidden,
+            _ => OutboundError::Failed,
+        }
     }
 }
 
 impl Fetcher {
-    pub fn new(networks: AllowedNetworks) -> Result<Self, reqwest::Error> {
-        // Fails when it was installed before: then it is there.
-        let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let networks = Arc::new(networks);
-        let client = Client::builder()
-            .dns_resolver(Arc::new(CheckedNames(Arc::clone(&networks))))
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .connect_timeout(TIMEOUT)
-            .pool_max_idle_per_host(1)
-            .user_agent("Tokenhouse")
-            .build()?;
+    /// Trusts the certificate authorities that Mozilla trusts.
+    pub fn new(networks: AllowedNetworks) -> Result<Self, rustls::Error> {
+        let roots = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
+        Self::with(networks, Arc::new(SystemNames::default()), roots)
+    }
+
+    /// As [`new`](Self::new), with names and certificate authorities of the caller's.
+    pub(super) fn with(
+        networks: AllowedNetworks,
+        names: Arc<dyn Names>,
+        roots: RootCertStore,
+    ) -> Result<Self, rustls::Error> {
+        // Named here, not installed for the process: tests and other libraries keep their own.
+        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         Ok(Self {
-            client,
-            networks,
-            turns: Semaphore::new(IN_FLIGHT),
+            rules: Rules::new(networks),
+            names,
+            tls,
+            places: Semaphore::new(IN_FLIGHT),
         })
     }
 
-    /// Sends, and gives back the answer when it has the status that is expected.
-    async fn exchange(
+    /// A client for one exchange that connects to nothing but addresses that were checked. One per
+    /// exchange: a kept connection would be to an address that was good for an earlier one.
+    async fn client(&self, url: &Url) -> Result<Client, Trouble> {
+        let target = self.rules.read(url)?;
+        let addresses = match target.name() {
+            None => self.rules.admit(&target, target.known())?,
+            Some(name) => {
+                let found = self.names.addresses(name).await.map_err(Trouble::Lookup)?;
+                self.rules.admit(&target, &found)?
+            }
+        };
+        Ok(Client::builder()
+            .dns_resolver(Arc::new(Checked(addresses)))
+            .use_preconfigured_tls(self.tls.clone())
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .user_agent("Tokenhouse")
+            .build()?)
+    }
+
+    async fn get(&self, url: &Url) -> Result<Value, Trouble> {
+        let request = self
+            .client(url)
+            .await?
+            .get(url.clone())
+            .header(ACCEPT, "application/json, application/jwk-set+json")
+            .header(ACCEPT_ENCODING, "identity");
+        let response = request.send().await?;
+        expect(&response, &[StatusCode::OK])?;
+        let body = read(response).await?;
+        // Nesting is bounded by the parser (128 levels), everything else by the length.
+        serde_json::from_slice(&body).map_err(Trouble::NotJson)
+    }
+
+    async fn post(&self, url: &Url, form: &[(&str, &str)]) -> Result<(), Trouble> {
+        let request = self
+            .client(url)
+            .await?
+            .post(url.clone())
+            .header(ACCEPT_ENCODING, "identity")
+            .form(form);
+        // The body is never read: the status says all.
+        expect(
+            &request.send().await?,
+            &[StatusCode::OK, StatusCode::NO_CONTENT],
+        )
+    }
+
+    /// Runs an exchange within the limits on time and number.
+    async fn bounded<T>(
         &self,
         url: &Url,
-        request: reqwest::RequestBuilder,
-        expected: &[StatusCode],
-    ) -> Result<reqwest::Response, OutboundError> {
-        self.may_fetch(url)?;
-        let response = request.send().await.map_err(|error| failed(url, &error))?;
-        if expected.contains(&response.status()) {
-            return Ok(response);
-        }
-        let status = response.status().as_u16();
-        tracing::debug!(
-            host = url.host_str(),
-            status,
-            "an outside address answered otherwise"
-        );
-        Err(OutboundError::Failed)
+        exchange: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, OutboundError> {
+        let in_its_place = async {
+            // Never closed; were it, nothing would be sent.
+            let _place = self.places.acquire().await.map_err(|_| Trouble::TooSlow)?;
+            exchange.await
+        };
+        timeout(WHOLE_EXCHANGE, in_its_place)
+            .await
+            .unwrap_or(Err(Trouble::TooSlow))
+            .map_err(|trouble| trouble.hide(url))
     }
-}
-
-/// The cause is for the log: the caller must not learn which ports are open where (T88).
-fn failed(url: &Url, error: &(dyn StdError + 'static)) -> OutboundError {
-    tracing::debug!(
-        host = url.host_str(),
-        error,
-        "an outside address can't be reached"
-    );
-    OutboundError::Failed
 }
 
 #[async_trait]
 impl Outbound for Fetcher {
     async fn get_json(&self, url: &Url) -> Result<Value, OutboundError> {
-        let _turn = self
-            .turns
-            .acquire()
-            .await
-            .map_err(|_| OutboundError::Failed)?;
-        let request = self
-            .client
-            .get(url.clone())
-            .header(header::ACCEPT, "application/json")
-            .header(header::ACCEPT_ENCODING, "identity");
-        let mut response = self.exchange(url, request, &[StatusCode::OK]).await?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| failed(url, &error))?
-        {
-            if body.len() + chunk.len() > MAX_BODY {
-                tracing::debug!(host = url.host_str(), "an outside answer is too long");
-                return Err(OutboundError::Failed);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        serde_json::from_slice(&body).map_err(|error| failed(url, &error))
+        self.bounded(url, self.get(url)).await
     }
 
     async fn post_form(&self, url: &Url, form: &[(&str, &str)]) -> Result<(), OutboundError> {
-        let _turn = self
-            .turns
-            .acquire()
-            .await
-            .map_err(|_| OutboundError::Failed)?;
-        let body: String = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
-        let request = self
-            .client
-            .post(url.clone())
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(body);
-        let expected = [StatusCode::OK, StatusCode::NO_CONTENT];
-        self.exchange(url, request, &expected).await.map(|_| ())
+        self.bounded(url, self.post(url, form)).await
     }
 
     fn may_fetch(&self, url: &Url) -> Result<(), OutboundError> {
-        let anonymous = url.username().is_empty() && url.password().is_none();
-        let port = url.port_or_known_default();
-        let literal: Option<IpAddr> = match url.host() {
-            Some(Host::Ipv4(address)) => Some(address.into()),
-            Some(Host::Ipv6(address)) => Some(address.into()),
-            _ => None,
-        };
-        let name = url.domain().unwrap_or_default().trim_end_matches('.');
-        let local_name = name == "localhost" || name.ends_with(".localhost");
-        let local_allowed = self.networks.contain(IpAddr::from([127, 0, 0, 1]));
-        let named = literal.is_some_and(|address| self.networks.contain(address))
-            || (local_name && local_allowed);
-        let scheme_fits = url.scheme() == "https" || (url.scheme() == "http" && named);
-        // Well-known ports other than 443 are other services', never a web application's keys.
-        let port_fits = port.is_some_and(|port| port == 443 || port >= 1024 || named);
-        let address_fits = literal.is_none_or(|address| self.networks.admit(address))
-            && (!local_name || local_allowed);
-        if anonymous && scheme_fits && port_fits && address_fits && url.has_host() {
-            Ok(())
-        } else {
-            Err(OutboundError::Forbidden)
+        match self.rules.read(url) {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(Trouble::Refused(refusal).hide(url)),
         }
     }
 }
 
-/// Resolves names, and refuses one that leads anywhere forbidden, whatever else it leads to.
-struct CheckedNames(Arc<AllowedNetworks>);
-
-impl Resolve for CheckedNames {
-    fn resolve(&self, name: Name) -> Resolving {
-        let networks = Arc::clone(&self.0);
-        Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            if found.is_empty() || !found.iter().all(|found| networks.admit(found.ip())) {
-                return Err(ForbiddenName.into());
-            }
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
+fn expect(response: &Response, expected: &[StatusCode]) -> Result<(), Trouble> {
+    if expected.contains(&response.status()) {
+        Ok(())
+    } else {
+        Err(Trouble::Status(response.status().as_u16()))
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("the name leads to an address that may not be reached")]
-struct ForbiddenName;
-
-#[cfg(test)]
-mod tests {
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
-    };
-
-    use super::*;
-
-    fn loopback() -> AllowedNetworks {
-        "127.0.0.0/8".parse().expect("a network")
+/// Reads an answer. Nothing is unpacked, so what is counted is what is kept.
+async fn read(mut response: Response) -> Result<Vec<u8>, Trouble> {
+    let plain = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
+    if let Some(coding) = response.headers().get(CONTENT_ENCODING)
+        && !plain(coding.as_bytes())
+    {
+        return Err(Trouble::Compressed);
     }
-
-    fn fetcher(networks: AllowedNetworks) -> Fetcher {
-        Fetcher::new(networks).expect("a fetcher")
-    }
-
-    /// Answers one request with these bytes.
-    async fn answering(bytes: Vec<u8>) -> (Url, tokio::task::JoinHandle<usize>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        let task = tokio::spawn(async move {
-            let mut seen = 0;
-            while let Ok((mut socket, _)) = listener.accept().await {
-                seen += 1;
-                let mut request = [0; 4096];
-                let _ = socket.read(&mut request).await;
-                let _ = socket.write_all(&bytes).await;
-                if bytes.starts_with(b"HTTP/1.1 200 OK\r\n\r\n{") {
-                    break;
-                }
-                drop(socket);
-            }
-            seen
-        });
-        let url = format!("http://127.0.0.1:{port}/keys")
-            .parse()
-            .expect("a URL");
-        (url, task)
-    }
-
-    /// T85.
-    #[test]
-    fn an_address_is_judged_before_anything_is_sent() {
-        let fetcher = fetcher(AllowedNetworks::default());
-        for url in [
-            "http://rp.example/keys",
-            "https://127.0.0.1/keys",
-            "https://[::1]/keys",
-            "https://[::ffff:127.0.0.1]/keys",
-            "https://169.254.169.254/latest",
-            "https://2130706433/",
-            "https://0x7f.1/",
-            "https://0177.0.0.1/",
-            "https://0.0.0.0/",
-            "https://localhost/",
-            "https://localhost./",
-            "https://x.localhost/",
-            "https://a:b@rp.example/",
-            "https://rp.example:22/",
-            "https://rp.example:80/",
-            "ftp://rp.example/",
-            "file:///etc/passwd",
-            "gopher://rp.example/",
-        ] {
-            let url: Url = url.parse().expect(url);
-            assert_eq!(
-                fetcher.may_fetch(&url),
-                Err(OutboundError::Forbidden),
-                "{url}"
-            );
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(Trouble::TooLong);
         }
-        for url in ["https://rp.example/keys", "https://rp.example:8443/keys"] {
-            let url: Url = url.parse().expect(url);
-            assert_eq!(fetcher.may_fetch(&url), Ok(()), "{url}");
-        }
+        body.extend_from_slice(&chunk);
     }
+    Ok(body)
+}
 
-    #[tokio::test]
-    async fn a_name_that_leads_inside_is_not_followed() {
-        let (url, task) = answering(b"HTTP/1.1 200 OK\r\n\r\n{}".to_vec()).await;
-        let port = url.port().expect("a port");
-        let names = CheckedNames(Arc::new(AllowedNetworks::default()));
-        let resolved = names.resolve("localhost".parse().expect("a name")).await;
-        assert!(resolved.is_err());
-        let inside: Url = format!("https://localhost:{port}/").parse().expect("a URL");
-        let answer = fetcher(AllowedNetworks::default()).get_json(&inside).await;
-        assert_eq!(answer, Err(OutboundError::Forbidden));
-        task.abort();
-    }
+/// Answers every name with the addresses that were checked for it.
+struct Checked(Vec<SocketAddr>);
 
-    #[tokio::test]
-    async fn an_allowed_network_is_reached() {
-        let (url, task) = answering(b"HTTP/1.1 200 OK\r\n\r\n{\"keys\":[]}".to_vec()).await;
-        let answer = fetcher(loopback()).get_json(&url).await;
-        assert_eq!(answer, Ok(serde_json::json!({ "keys": [] })));
-        assert_eq!(task.await.expect("it ends"), 1);
-    }
-
-    /// T86 and T87.
-    #[tokio::test]
-    async fn redirects_and_endless_answers_lead_nowhere() {
-        let endless = [
-            b"HTTP/1.1 200 OK\r\n\r\n".as_slice(),
-            &vec![b'['; MAX_BODY + 10],
-        ]
-        .concat();
-        for bytes in [
-            b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
-                .to_vec(),
-            b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n".to_vec(),
-            b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnot".to_vec(),
-            endless,
-        ] {
-            let (url, task) = answering(bytes).await;
-            let answer = fetcher(loopback()).get_json(&url).await;
-            assert_eq!(answer, Err(OutboundError::Failed));
-            task.abort();
-        }
+impl Resolve for Checked {
+    fn resolve(&self, _: Name) -> Resolving {
+        let addresses: Addrs = Box::new(self.0.clone().into_iter());
+        Box::pin(async { Ok(addresses) })
     }
 }

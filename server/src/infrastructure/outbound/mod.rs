@@ -1,13 +1,22 @@
-//! Requests to addresses that clients registered: nobody may use this server to reach what only it
+//! Requests to addresses that clients registered: nobody may reach through this server what only it
 //! can reach (SSRF).
 //!
-//! A name is resolved once, here; every address that it leads to must be a public one, and the
-//! connection is made to exactly these addresses. Redirects are never followed.
+//! A name is resolved once, here; every address that it leads to must be a public one or in a
+//! network that the operator allowed, and the connection is made to exactly these addresses.
+//! Redirects are never followed.
 
 mod addresses;
 mod client_keys;
 mod fetcher;
+mod lanes;
+mod logout_queue;
+mod names;
+mod rules;
 
 pub use addresses::{AllowedNetworks, NotANetwork};
 pub use client_keys::FetchedClientKeys;
 pub use fetcher::Fetcher;
+pub use logout_queue::{DEFAULT_CAPACITY, LogoutQueue};
+
+#[cfg(test)]
+mod tests;

@@ -5,19 +5,22 @@ pub mod wire;
 use std::sync::Arc;
 
 use poem::{http::header, web::Data};
-use poem_openapi::OpenApi;
+use poem_openapi::{OpenApi, param::Path};
 
-use self::wire::{Delivery, LoginBody, RefreshTokenBody, SignedInView, SignupBody, UserInfo};
+use self::wire::{
+    ConsentList, ConsentView, Delivery, LoginBody, RefreshTokenBody, SignedInView, SignupBody,
+    UserInfo,
+};
 use super::Tag;
 use crate::{
     app::App,
     application::{
-        current_user,
+        consents, current_user,
         error::{Error, NotSignedIn},
         login::{self, SignedIn},
         logout, refresh, signup,
     },
-    domain::client::ClientId,
+    domain::{client::ClientId, user::User},
     http::{
         cookies,
         extract::{
@@ -37,6 +40,7 @@ refusals! {
     /// Refusals of a sign-up.
     SignupRefusals {
         400 => "The body is not valid; `errors` points at every member that is wrong.",
+        403 => "The tenant lets nobody sign up.",
         404 => "No such tenant.",
         409 => "The email address is taken.",
         413 => "The body is too large.",
@@ -91,7 +95,19 @@ refusals! {
     /// Refusals of a look at the current user.
     CurrentUserRefusals {
         401 => "No access token, or one that does not count (RFC 6750 §3.1).",
+        403 => "The token was not granted `profile` and `email`.",
         404 => "No such tenant.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of withdrawing a consent.
+    WithdrawRefusals {
+        401 => "No access token of the session API, or one that does not count.",
+        403 => "A page of another origin used the cookie.",
+        404 => "No such tenant or consent.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
     }
@@ -227,6 +243,52 @@ impl SessionApi {
         let user = current_user::current_user(&app, &tenant.0, &token, app.now()).await?;
         Ok(Answer::new(UserInfo::from(&user)))
     }
+
+    /// List consents
+    ///
+    /// What the current user allowed which applications, the latest change first.
+    #[oai(
+        path = "/t/:tenant/auth/consents",
+        method = "get",
+        operation_id = "list_consents"
+    )]
+    async fn list_consents(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        token: AccessToken,
+    ) -> Result<Answer<200, ConsentList>, Refused<CurrentUserRefusals>> {
+        let user = own_user(&app, &tenant, &token).await?;
+        let consents = consents::list(&app, &tenant.0, &user).await?;
+        Ok(Answer::new(ConsentList {
+            items: consents.iter().map(ConsentView::from).collect(),
+        }))
+    }
+
+    /// Withdraw a consent
+    ///
+    /// The application is asked for again, and every token that it has of the user ends.
+    #[oai(
+        path = "/t/:tenant/auth/consents/:client_id",
+        method = "delete",
+        operation_id = "withdraw_consent"
+    )]
+    async fn withdraw_consent(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        /// The application.
+        client_id: Path<String>,
+        token: AccessToken,
+        origin: Origin,
+    ) -> Result<NoContent, Refused<WithdrawRefusals>> {
+        origin.check(&tenant.0)?;
+        let user = own_user(&app, &tenant, &token).await?;
+        consents::withdraw(&app, &tenant.0, &user, &client_id, app.now()).await?;
+        Ok(NoContent::default())
+    }
 }
 
 fn deliver(
@@ -240,4 +302,11 @@ fn deliver(
         // RFC 6749 §5.1, for caches that know nothing else.
         Delivery::Body => answer.header(header::PRAGMA, "no-cache"),
     }
+}
+
+/// The user behind a token of the session API: another application's token must not tell what the
+/// user allowed to whom.
+async fn own_user(app: &App, tenant: &TenantPath, token: &AccessToken) -> Result<User, Error> {
+    let token = token.text(&tenant.0)?;
+    current_user::own_user(app, &tenant.0, &token, app.now()).await
 }

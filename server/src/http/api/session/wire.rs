@@ -9,7 +9,7 @@ use crate::{
         login::{Login, SignedIn},
         signup::Signup,
     },
-    domain::{timestamp::Timestamp, user::User},
+    domain::{client::Client, consent::Consent, timestamp::Timestamp, user::User},
     http::{
         extract::body::{FromMembers, Members},
         respond::json::{DateTime, Nullable},
@@ -316,6 +316,58 @@ impl Example for TokenSession {
             access_token: "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFUzI1NiIs…".to_owned(),
             token_type: TokenType::Bearer,
             refresh_token: "thr_AQEBmrKd…".to_owned(),
+        }
+    }
+}
+
+/// What a user allowed an application.
+#[derive(Debug, Object, Serialize)]
+#[oai(rename = "Consent", example)]
+pub struct ConsentView {
+    client_id: String,
+    client_name: String,
+    /// With spaces between.
+    scope: String,
+    created_at: DateTime,
+    updated_at: DateTime,
+}
+
+impl From<&(Consent, Client)> for ConsentView {
+    fn from((consent, client): &(Consent, Client)) -> Self {
+        Self {
+            client_id: client.id.to_string(),
+            client_name: client.metadata.client_name.clone(),
+            scope: consent.scope.to_string(),
+            created_at: DateTime(consent.created_at),
+            updated_at: DateTime(consent.updated_at),
+        }
+    }
+}
+
+impl Example for ConsentView {
+    fn example() -> Self {
+        let at = DateTime(Timestamp::from_micros(1_795_000_000_000_000));
+        Self {
+            client_id: "demo-web".to_owned(),
+            client_name: "Demo web application".to_owned(),
+            scope: "openid profile email".to_owned(),
+            created_at: at,
+            updated_at: at,
+        }
+    }
+}
+
+/// All consents of a user, at most 200.
+#[derive(Debug, Object, Serialize)]
+#[oai(example)]
+pub struct ConsentList {
+    pub items: Vec<ConsentView>,
+}
+
+impl Example for ConsentList {
+    fn example() -> Self {
+        Self {
+            items: vec![ConsentView::example()],
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The admin API, as far as it exists: the operator's tenants.
+//! The operator's tenants.
 
 use std::sync::Arc;
 
@@ -11,13 +11,14 @@ use poem_openapi::{
 };
 use serde::Serialize;
 
-use super::Tag;
+use super::{DEFAULT_LIMIT, MAX_LIMIT, check_query, default_limit, read_cursor};
 use crate::{
     app::App,
     application::admin::tenants::{self, CreateTenant},
     domain::tenant::{Issuer, Slug, Tenant, TenantState},
     domain::timestamp::Timestamp,
     http::{
+        api::Tag,
         extract::{
             body::{FromMembers, JsonBody, Members},
             credentials::Operator,
@@ -25,14 +26,13 @@ use crate::{
         respond::{
             answer::{Answer, NoContent, Refused, refusals},
             json::{DateTime, Nullable},
-            problem::{Kind, Problem},
         },
     },
 };
 
-/// Operations of the admin API.
+/// Operations on tenants.
 #[derive(Debug)]
-pub struct AdminApi;
+pub struct TenantsApi;
 
 refusals! {
     /// Refusals of a creation.
@@ -67,11 +67,8 @@ refusals! {
     }
 }
 
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 200;
-
 #[OpenApi(tag = "Tag::Tenants")]
-impl AdminApi {
+impl TenantsApi {
     /// Create a tenant
     ///
     /// Makes a tenant with its own issuer, data key and signing key. It serves at once.
@@ -123,16 +120,12 @@ impl AdminApi {
         let limit = u32::try_from(limit.0)
             .unwrap_or(DEFAULT_LIMIT)
             .clamp(1, MAX_LIMIT);
-        let after = cursor.0.as_deref().map(read_cursor).transpose()?;
-        // A NUL can't even be asked for in Postgres; no name has any of the others.
-        if q.0
-            .as_ref()
-            .is_some_and(|q| q.chars().any(char::is_control))
-        {
-            return Err(Problem::new(Kind::InvalidParameter)
-                .detail("`q` has control characters.")
-                .into());
-        }
+        let after = cursor
+            .0
+            .as_deref()
+            .map(|text| read_cursor(text, Slug::parse))
+            .transpose()?;
+        check_query(q.0.as_deref())?;
         let page = tenants::page(&app, operator.0, after.as_ref(), limit, q.0.as_deref()).await?;
         Ok(Answer::new(TenantPage {
             items: page
@@ -221,19 +214,6 @@ impl AdminApi {
             tenants::set_state(&app, operator.0, &tenant, TenantState::Active, app.now()).await?;
         Ok(Answer::new(TenantView::of(&app, &tenant)))
     }
-}
-
-fn default_limit() -> i32 {
-    i32::try_from(DEFAULT_LIMIT).unwrap_or(i32::MAX)
-}
-
-/// A cursor is opaque to callers and untrusted to us: it is a slug or it is refused.
-fn read_cursor(text: &str) -> Result<Slug, Problem> {
-    let invalid =
-        || Problem::new(Kind::InvalidParameter).detail("`cursor` is not a cursor of this list.");
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
-    let slug = String::from_utf8(bytes).map_err(|_| invalid())?;
-    Slug::parse(&slug).map_err(|_| invalid())
 }
 
 /// A tenant to be made.

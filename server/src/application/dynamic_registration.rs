@@ -1,0 +1,206 @@
+//! Clients that register themselves (RFC 7591) and manage what they registered (RFC 7592).
+
+use serde_json::{Map, Value};
+
+use super::{
+    admin::clients::{self, CreateClient},
+    error::Error,
+    oauth::{OAuthError, Refusal},
+    registration,
+};
+use crate::{
+    app::App,
+    domain::{
+        client::{
+            Client, ClientId,
+            registration::{Door, Registration, read},
+        },
+        secret::{ClientSecret, OpaqueToken, RegistrationAccess, TokenDigest},
+        tenant::{RegistrationPolicy, TenantScope},
+        timestamp::Timestamp,
+        violation::Violations,
+    },
+};
+
+/// A client that was just registered, and what it is told once.
+#[derive(Debug)]
+pub struct Registered {
+    pub client: Client,
+    pub secret: Option<OpaqueToken<ClientSecret>>,
+    pub access: OpaqueToken<RegistrationAccess>,
+}
+
+/// Registers a client, if the tenant's policy lets the caller.
+pub async fn register(
+    app: &App,
+    tenant: &TenantScope,
+    bearer: Option<&str>,
+    members: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<Registered, OAuthError> {
+    let policy = tenant.policy();
+    // Checked before a token is used up, and again nowhere: what is refused here costs nothing.
+    if policy.registration == RegistrationPolicy::Off {
+        return Err(Refusal::AccessDenied("Clients can not register themselves here.").into());
+    }
+    if policy.registration == RegistrationPolicy::InitialAccessToken && bearer.is_none() {
+        return Err(Refusal::NoToken.into());
+    }
+    let metadata = checked(app, tenant, members).await?;
+    let mut work = app.store.begin(tenant).await?;
+    match policy.registration {
+        RegistrationPolicy::Off => {}
+        RegistrationPolicy::InitialAccessToken => {
+            let token = TokenDigest::of(bearer.unwrap_or_default());
+            if !work.use_initial_access(&token, now).await? {
+                return Err(Refusal::InvalidToken("unknown, used up or expired").into());
+            }
+        }
+        RegistrationPolicy::Open => {
+            let registered = work.count_dynamic_clients().await?;
+            if registered >= policy.registration_max_clients.into() {
+                let text = "No more clients can register themselves here.";
+                return Err(Refusal::AccessDenied(text).into());
+            }
+        }
+    }
+    work.commit().await?;
+    let access = OpaqueToken::<RegistrationAccess>::from_entropy(app.random());
+    let command = CreateClient {
+        id: None,
+        first_party: false,
+        metadata,
+        registration_access: Some(access.digest()),
+    };
+    let (client, secret) = clients::create(app, tenant, command, now)
+        .await
+        .map_err(OAuthError::Failed)?;
+    Ok(Registered {
+        client,
+        secret,
+        access,
+    })
+}
+
+async fn checked(
+    app: &App,
+    tenant: &TenantScope,
+    members: &Map<String, Value>,
+) -> Result<crate::domain::client::metadata::ClientMetadata, OAuthError> {
+    let policy = tenant.policy();
+    let door = Door::Dynamic {
+        require_pkce: policy.require_pkce,
+        scopes: &policy.registration_scopes,
+    };
+    let Registration { mut metadata, .. } = read(members, door).map_err(refused)?;
+    // Without credentials there is nothing else that ties a code to its client.
+    metadata.require_pkce |= !metadata.auth_method().has_secret()
+        && metadata.jwks.is_none()
+        && metadata.jwks_uri.is_none();
+    registration::check(app, &metadata).await.map_err(refused)?;
+    Ok(metadata)
+}
+
+/// The first broken rule, in the words of RFC 7591 §3.2.2.
+fn refused(violations: Violations) -> Refusal {
+    let first = violations.list().first();
+    let pointer = first.map_or("", |one| one.pointer.trim_start_matches('/'));
+    let text = first.map_or_else(String::new, |one| format!("{pointer} {}.", one.detail));
+    if pointer.starts_with("redirect_uris") {
+        Refusal::InvalidRedirectUri(text)
+    } else {
+        Refusal::InvalidClientMetadata(text)
+    }
+}
+
+/// The client that a registration access token manages. Unknown clients, foreign tokens and missing
+/// ones are one answer.
+pub async fn manage(
+    app: &App,
+    tenant: &TenantScope,
+    id: &str,
+    bearer: Option<&str>,
+) -> Result<Client, OAuthError> {
+    let bearer = bearer.ok_or(Refusal::NoToken)?;
+    let unknown = Refusal::InvalidToken("no such client, or another token");
+    let Ok(id) = ClientId::parse(id) else {
+        return Err(unknown.into());
+    };
+    let client = app.store.view(tenant).await?.client(&id).await?;
+    let digest = TokenDigest::of(bearer);
+    client
+        .filter(|client| client.registration_access.as_ref() == Some(&digest))
+        .ok_or(unknown.into())
+}
+
+/// Members that only we say (RFC 7592 §2.2).
+const OURS: [&str; 4] = [
+    "registration_access_token",
+    "registration_client_uri",
+    "client_secret_expires_at",
+    "client_id_issued_at",
+];
+
+/// Replaces what a client registered (RFC 7592 §2.2): what is missing gets its default.
+pub async fn replace(
+    app: &App,
+    tenant: &TenantScope,
+    client: Client,
+    members: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<Client, OAuthError> {
+    let wrong = |text: &str| Refusal::InvalidRequest(text.to_owned());
+    if members.get("client_id").and_then(Value::as_str) != Some(client.id.as_str()) {
+        return Err(wrong("client_id must be the client's own.").into());
+    }
+    if OURS.iter().any(|name| members.contains_key(*name)) {
+        return Err(wrong("The body has members that only the server says.").into());
+    }
+    if let Some(secret) = members.get("client_secret") {
+        let presented = secret.as_str().map(TokenDigest::of);
+        if presented.is_none() || presented != client.secret_digest {
+            return Err(wrong("client_secret is not the client's.").into());
+        }
+    }
+    let mut metadata = checked(app, tenant, members).await?;
+    let before = &client.metadata;
+    if metadata.auth_method().has_secret() != before.auth_method().has_secret() {
+        // A secret is told once, at registration; there is none to begin with here.
+        return Err(wrong("token_endpoint_auth_method can't change to or from a secret.").into());
+    }
+    if metadata.subject_type != before.subject_type {
+        return Err(wrong("subject_type can't change: users would become strangers.").into());
+    }
+    // What an administrator decided stays decided.
+    metadata.require_pkce |= before.require_pkce;
+    metadata.resources.clone_from(&before.resources);
+    metadata.introspection = before.introspection;
+    let scopes = before.scope.clone();
+    metadata.scope = metadata.scope.union(&scopes.filtered(|one| {
+        members
+            .get("scope")
+            .and_then(Value::as_str)
+            .is_some_and(|asked| asked.split(' ').any(|word| word == one))
+    }));
+    let client = Client {
+        metadata,
+        updated_at: now,
+        ..client
+    };
+    let mut work = app.store.begin(tenant).await?;
+    if !work.update_client(&client).await? {
+        return Err(Refusal::InvalidToken("no such client").into());
+    }
+    work.commit().await?;
+    tracing::info!(client.id = %client.id, "client replaced its registration");
+    Ok(client)
+}
+
+/// Deletes a client on its own wish (RFC 7592 §2.3).
+pub async fn delete(app: &App, tenant: &TenantScope, client: &Client) -> Result<(), OAuthError> {
+    match clients::remove(app, tenant, &client.id).await {
+        // It went a moment ago.
+        Ok(()) | Err(Error::NotFound) => Ok(()),
+        Err(error) => Err(OAuthError::Failed(error)),
+    }
+}

@@ -1,0 +1,269 @@
+//! Changes to a tenant's policy: a JSON merge patch (RFC 7396), checked member by member.
+
+use serde_json::{Map, Value};
+
+use super::{
+    client::registration::is_resource,
+    scope::Scopes,
+    tenant::Policy,
+    violation::{Violation, Violations},
+};
+
+const DAY: u32 = 24 * 3600;
+const MAX_LIST: usize = 100;
+
+/// Numbers and what they may be.
+const RANGES: [(&str, u32, u32); 8] = [
+    ("access_token_ttl", 60, DAY),
+    ("id_token_ttl", 60, DAY),
+    ("refresh_idle_ttl", 300, 365 * DAY),
+    ("refresh_absolute_ttl", 300, 5 * 365 * DAY),
+    ("refresh_retry_window", 0, 300),
+    ("session_idle_ttl", 300, 365 * DAY),
+    ("session_absolute_ttl", 300, 5 * 365 * DAY),
+    ("registration_max_clients", 0, 100_000),
+];
+
+/// The policy after a patch. Null sets a member back to its default.
+pub fn patched(policy: &Policy, patch: &Map<String, Value>) -> Result<Policy, Violations> {
+    let (mut now, defaults) = (object(policy), object(&Policy::default()));
+    let mut violations = Vec::new();
+    for (name, value) in patch {
+        let Some(default) = defaults.get(name) else {
+            violations.push(violation(name, "is no setting"));
+            continue;
+        };
+        let value = if value.is_null() { default } else { value };
+        let mut changed = now.clone();
+        changed.insert(name.clone(), merged(now.get(name), value));
+        match serde_json::from_value::<Policy>(Value::Object(changed.clone())) {
+            Ok(_) => now = changed,
+            // The text of the error may repeat the value; the rule is enough.
+            Err(_) => violations.push(violation(name, rule_of(name))),
+        }
+    }
+    let policy: Policy = serde_json::from_value(Value::Object(now)).unwrap_or_default();
+    violations.extend(broken_rules(&policy).filter(|broken| {
+        // What was wrong before and isn't touched is no fault of this change.
+        patch
+            .keys()
+            .any(|name| broken.pointer.starts_with(&format!("/{name}")))
+    }));
+    match Violations::from_list(violations) {
+        None => Ok(policy),
+        Some(violations) => Err(violations),
+    }
+}
+
+fn object(policy: &Policy) -> Map<String, Value> {
+    match serde_json::to_value(policy) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}
+
+/// RFC 7396 §2.
+fn merged(target: Option<&Value>, patch: &Value) -> Value {
+    let Value::Object(patch) = patch else {
+        return patch.clone();
+    };
+    let mut members = match target {
+        Some(Value::Object(members)) => members.clone(),
+        _ => Map::new(),
+    };
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            members.insert(name.clone(), merged(members.get(name), value));
+        }
+    }
+    Value::Object(members)
+}
+
+fn violation(name: &str, detail: impl Into<String>) -> Violation {
+    Violation {
+        pointer: format!("/{name}"),
+        detail: detail.into(),
+    }
+}
+
+fn rule_of(name: &str) -> String {
+    if let Some((_, least, most)) = RANGES.iter().find(|(known, ..)| *known == name) {
+        return format!("must be a number from {least} to {most}");
+    }
+    match name {
+        "access_token_alg" => "must be RS256, ES256, PS256 or EdDSA",
+        "registration" => "must be off, initial_access_token or open",
+        "signup_open" | "require_pkce" => "must be true or false",
+        "branding" => {
+            "must have logo_url, an https address, and accent, a colour such as #2f5bd8; both may be missing"
+        }
+        _ => "must be a list of strings",
+    }
+    .to_owned()
+}
+
+fn broken_rules(policy: &Policy) -> impl Iterator<Item = Violation> {
+    let members = object(policy);
+    let mut found = Vec::new();
+    for (name, least, most) in RANGES {
+        let value = members
+            .get(name)
+            .and_then(Value::as_u64)
+            .unwrap_or_default();
+        if value < least.into() || value > most.into() {
+            found.push(violation(name, rule_of(name)));
+        }
+    }
+    let mut check = |name: &str, list: &[String], fits: fn(&str) -> bool, rule: &str| {
+        if list.len() > MAX_LIST {
+            found.push(violation(
+                name,
+                format!("must have at most {MAX_LIST} items"),
+            ));
+        }
+        for (n, item) in list.iter().enumerate() {
+            if !fits(item) {
+                found.push(violation(&format!("{name}/{n}"), rule));
+            }
+        }
+    };
+    check(
+        "allowed_origins",
+        &policy.allowed_origins,
+        is_origin,
+        "must be an origin such as https://app.example.com",
+    );
+    check(
+        "resources",
+        &policy.resources,
+        is_resource,
+        "must be an absolute URI without fragment",
+    );
+    check(
+        "registration_scopes",
+        &policy.registration_scopes,
+        |text| Scopes::parse(text).is_ok_and(|scopes| scopes.iter().count() == 1),
+        "must be a scope",
+    );
+    if policy.refresh_idle_ttl > policy.refresh_absolute_ttl {
+        found.push(violation(
+            "refresh_idle_ttl",
+            "must not exceed refresh_absolute_ttl",
+        ));
+    }
+    if policy.session_idle_ttl > policy.session_absolute_ttl {
+        found.push(violation(
+            "session_idle_ttl",
+            "must not exceed session_absolute_ttl",
+        ));
+    }
+    let logo = policy.branding.logo_url.as_ref();
+    if logo.is_some_and(|url| super::client::registration::web_uri(url.as_str()).is_none()) {
+        found.push(violation("branding/logo_url", "must be an https address"));
+    }
+    found.into_iter()
+}
+
+/// Exactly as a browser says it: scheme, host and port, nothing else.
+fn is_origin(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "https" | "http") && url.origin().ascii_serialization() == text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn patch(value: &Value) -> Result<Policy, Vec<String>> {
+        let members = value.as_object().expect("an object");
+        patched(&Policy::default(), members)
+            .map_err(|all| all.list().iter().map(|one| one.pointer.clone()).collect())
+    }
+
+    #[test]
+    fn members_that_are_not_named_stay() {
+        let changed =
+            patch(&json!({ "access_token_ttl": 60, "registration": "open" })).expect("valid");
+        let expected = Policy {
+            access_token_ttl: 60,
+            registration: crate::domain::tenant::RegistrationPolicy::Open,
+            ..Policy::default()
+        };
+        assert_eq!(changed, expected);
+        let back = patched(
+            &changed,
+            json!({ "access_token_ttl": null })
+                .as_object()
+                .expect("an object"),
+        );
+        assert_eq!(
+            back.expect("valid").access_token_ttl,
+            Policy::default().access_token_ttl
+        );
+    }
+
+    #[test]
+    fn each_wrong_member_is_pointed_at() {
+        for (value, pointer) in [
+            (json!({ "access_token_ttl": 0 }), "/access_token_ttl"),
+            (json!({ "access_token_ttl": "60" }), "/access_token_ttl"),
+            (json!({ "access_token_ttl": -1 }), "/access_token_ttl"),
+            (
+                json!({ "refresh_retry_window": 301 }),
+                "/refresh_retry_window",
+            ),
+            (json!({ "access_token_alg": "none" }), "/access_token_alg"),
+            (json!({ "registration": "maybe" }), "/registration"),
+            (
+                json!({ "allowed_origins": ["https://app.example/"] }),
+                "/allowed_origins/0",
+            ),
+            (json!({ "allowed_origins": ["null"] }), "/allowed_origins/0"),
+            (json!({ "allowed_origins": ["*"] }), "/allowed_origins/0"),
+            (
+                json!({ "allowed_origins": "https://app.example" }),
+                "/allowed_origins",
+            ),
+            (json!({ "resources": ["x"] }), "/resources/0"),
+            (
+                json!({ "registration_scopes": ["a b"] }),
+                "/registration_scopes/0",
+            ),
+            (json!({ "branding": { "accent": "red;}" } }), "/branding"),
+            (
+                json!({ "branding": { "logo_url": "javascript:alert(1)" } }),
+                "/branding/logo_url",
+            ),
+            (
+                json!({ "refresh_idle_ttl": 31_536_000 }),
+                "/refresh_idle_ttl",
+            ),
+            (json!({ "is_admin": true }), "/is_admin"),
+        ] {
+            assert_eq!(
+                patch(&value).err(),
+                Some(vec![pointer.to_owned()]),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn parts_of_the_branding_change_alone() {
+        let first = patch(
+            &json!({ "branding": { "accent": "#102030", "logo_url": "https://a.example/l.png" } }),
+        );
+        let members = json!({ "branding": { "logo_url": null } });
+        let then = patched(
+            &first.expect("valid"),
+            members.as_object().expect("an object"),
+        )
+        .expect("valid");
+        assert!(then.branding.logo_url.is_none() && then.branding.accent.is_some());
+    }
+}

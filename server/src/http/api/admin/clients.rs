@@ -1,0 +1,209 @@
+//! The clients of a tenant.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use poem::{http::header, web::Data};
+use poem_openapi::{
+    Object, OpenApi,
+    param::{Path, Query},
+    types::Example,
+};
+use serde::Serialize;
+
+use super::{DEFAULT_LIMIT, MAX_LIMIT, check_query, default_limit, read_cursor};
+use crate::{
+    app::App,
+    application::admin::clients,
+    domain::client::ClientId,
+    http::{
+        api::{
+            Tag,
+            client_wire::{ClientView, CreateClientMembers},
+        },
+        extract::{body::JsonBody, credentials::Operator},
+        respond::{
+            answer::{Answer, NoContent, Refused, refusals},
+            json::Nullable,
+        },
+    },
+};
+
+/// Operations on clients.
+#[derive(Debug)]
+pub struct ClientsApi;
+
+refusals! {
+    /// Refusals of a creation.
+    CreateClientRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        401 => "No operator token, or a wrong one.",
+        404 => "No such tenant.",
+        409 => "The client id is taken.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of a list.
+    ListClientsRefusals {
+        400 => "A parameter is not valid.",
+        401 => "No operator token, or a wrong one.",
+        404 => "No such tenant.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of an operation on one client.
+    ClientRefusals {
+        401 => "No operator token, or a wrong one.",
+        404 => "No such tenant or client.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+#[OpenApi(tag = "Tag::Clients")]
+impl ClientsApi {
+    /// Create a client
+    ///
+    /// The members are those of RFC 7591 and OpenID Connect registration, and a few of ours. The answer
+    /// has all effective members and, this once, the secret of a client that authenticates with one.
+    #[oai(
+        path = "/admin/v1/tenants/:tenant/clients",
+        method = "post",
+        operation_id = "create_client"
+    )]
+    async fn create_client(
+        &self,
+        app: Data<&Arc<App>>,
+        operator: Operator,
+        /// The tenant's slug.
+        tenant: Path<String>,
+        body: JsonBody<CreateClientMembers>,
+    ) -> Result<Answer<201, ClientView>, Refused<CreateClientRefusals>> {
+        let scope = clients::tenant(&app, operator.0, &tenant).await?;
+        let (client, secret) = clients::register(&app, &scope, &body.0.0, app.now()).await?;
+        let location = format!(
+            "{}/admin/v1/tenants/{}/clients/{}",
+            app.public_url.as_str().trim_end_matches('/'),
+            scope.slug(),
+            client.id
+        );
+        Ok(Answer::new(ClientView::new(&client, secret.as_ref()))
+            .header(header::LOCATION, &location))
+    }
+
+    /// List clients
+    ///
+    /// A page of clients in order of id.
+    #[oai(
+        path = "/admin/v1/tenants/:tenant/clients",
+        method = "get",
+        operation_id = "list_clients"
+    )]
+    async fn list_clients(
+        &self,
+        app: Data<&Arc<App>>,
+        operator: Operator,
+        /// The tenant's slug.
+        tenant: Path<String>,
+        /// How many clients at most.
+        #[oai(
+            validator(minimum(value = "1"), maximum(value = "200")),
+            default = "default_limit"
+        )]
+        limit: Query<i32>,
+        /// Where to go on: `next_cursor` of the page before.
+        #[oai(validator(max_length = 128))]
+        cursor: Query<Option<String>>,
+        /// Only clients whose id or name contains this.
+        #[oai(validator(max_length = 200))]
+        q: Query<Option<String>>,
+    ) -> Result<Answer<200, ClientPage>, Refused<ListClientsRefusals>> {
+        let scope = clients::tenant(&app, operator.0, &tenant).await?;
+        let limit = u32::try_from(limit.0)
+            .unwrap_or(DEFAULT_LIMIT)
+            .clamp(1, MAX_LIMIT);
+        let after = cursor
+            .0
+            .as_deref()
+            .map(|text| read_cursor(text, ClientId::parse))
+            .transpose()?;
+        check_query(q.0.as_deref())?;
+        let page = clients::page(&app, &scope, after.as_ref(), limit, q.0.as_deref()).await?;
+        Ok(Answer::new(ClientPage {
+            items: page
+                .items
+                .iter()
+                .map(|client| ClientView::new(client, None))
+                .collect(),
+            next_cursor: Nullable(page.next.map(|id| URL_SAFE_NO_PAD.encode(id.as_str()))),
+        }))
+    }
+
+    /// Read a client
+    #[oai(
+        path = "/admin/v1/tenants/:tenant/clients/:client_id",
+        method = "get",
+        operation_id = "get_client"
+    )]
+    async fn get_client(
+        &self,
+        app: Data<&Arc<App>>,
+        operator: Operator,
+        /// The tenant's slug.
+        tenant: Path<String>,
+        /// The client.
+        client_id: Path<String>,
+    ) -> Result<Answer<200, ClientView>, Refused<ClientRefusals>> {
+        let scope = clients::tenant(&app, operator.0, &tenant).await?;
+        let client = clients::find(&app, &scope, &client_id).await?;
+        Ok(Answer::new(ClientView::new(&client, None)))
+    }
+
+    /// Delete a client
+    ///
+    /// Every grant that the client has ends with it.
+    #[oai(
+        path = "/admin/v1/tenants/:tenant/clients/:client_id",
+        method = "delete",
+        operation_id = "delete_client"
+    )]
+    async fn delete_client(
+        &self,
+        app: Data<&Arc<App>>,
+        operator: Operator,
+        /// The tenant's slug.
+        tenant: Path<String>,
+        /// The client.
+        client_id: Path<String>,
+    ) -> Result<NoContent, Refused<ClientRefusals>> {
+        let scope = clients::tenant(&app, operator.0, &tenant).await?;
+        clients::delete(&app, &scope, &client_id).await?;
+        Ok(NoContent::default())
+    }
+}
+
+/// A page of clients.
+#[derive(Debug, Object, Serialize)]
+#[oai(example)]
+pub struct ClientPage {
+    items: Vec<ClientView>,
+    /// Give it as `cursor` for the next page; null on the last one.
+    next_cursor: Nullable<String>,
+}
+
+impl Example for ClientPage {
+    fn example() -> Self {
+        Self {
+            items: vec![ClientView::example()],
+            next_cursor: Nullable(None),
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! A tenant's settings, and tokens that allow to register clients.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use poem::{Request, RequestBody, http::header, web::Data};
+use poem_openapi::{
+    Object, OpenApi,
+    param::Path,
+    registry::{MetaSchemaRef, Registry},
+    types::{Example, Type},
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    app::App,
+    application::admin::{clients, settings, tenants},
+    domain::tenant::{Policy, RegistrationPolicy, Tenant},
+    http::{
+        api::Tag,
+        extract::{
+            body::{FromMembers, JsonBody, Members},
+            credentials::Operator,
+        },
+        respond::{
+            answer::{Answer, Refused, refusals},
+            json::{DateTime, Nullable},
+        },
+    },
+};
+
+/// Operations on settings.
+#[derive(Debug)]
+pub struct SettingsApi;
+
+refusals! {
+    /// Refusals of reading settings.
+    ReadSettingsRefusals {
+        401 => "No operator token, or a wrong one.",
+        404 => "No such tenant.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of a change.
+    ChangeSettingsRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        401 => "No operator token, or a wrong one.",
+        404 => "No such tenant.",
+        412 => "The settings were changed since `If-Match`.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of making a registration token.
+    CreateTokenRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        401 => "No operator token, or a wrong one.",
+        404 => "No such tenant.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+#[OpenApi(tag = "Tag::Settings")]
+impl SettingsApi {
+    /// Read the settings
+    #[oai(
+        path = "/admin/v1/tenants/:tenant/settings",
+        method = "get",
+        operation_id = "get_settings"
+    )]
+    async fn get_settings(
+        &self,
+        app: Data<&Arc<App>>,
+        operator: Operator,
+        /// The tenant's slug.
+        tenant: Path<String>,
+    ) -> Result<Answer<200, SettingsView>, Refused<ReadSettingsRefusals>> {
+        let tenant = tenants::read(&app, operator.0, &tenant).await?;
+        Ok(answer(&tenant))
+    }
+
+    /// Change the settings
+    ///
+    /// A JSON merge patch (RFC 7396): members that are missing stay, null sets a member back to its
+    /// default. Every instance follows within a second.
+    #[oai(
+        path = "/admin/v1/tenants/:tenant/settings",
+        method = "patch",
+        operation_id = "update_settings"
+    )]
+    async fn update_settings(
+        &self,
+        app: Data<&Arc<App>>,
+        operator: Operator,
+        /// The tenant's slug.
+        tenant: Path<String>,
+        seen: IfMatch,
+        body: JsonBody<SettingsPatch>,
+    ) -> Result<Answer<200, SettingsView>, Refused<ChangeSettingsRefusals>> {
+        let seen = seen.0.as_deref();
+        let changed =
+            settings::patch(&app, operator.0, &tenant, seen, &body.0.0, app.now()).await?;
+        Ok(answer(&changed))
+    }
+
+    /// Create a registration token
+    ///
+    /// An initial access token (RFC 7591 §3): whoever has it may register clients, as often and as long
+    /// as it says. It is told this once.
+    #[oai(
+        path = "/admin/v1/tenants/:tenant/registration-tokens",
+        method = "post",
+        operation_id = "create_registration_token"
+    )]
+    async fn create_registration_token(
+        &self,
+        app: Data<&Arc<App>>,
+        operator: Operator,
+        /// The tenant's slug.
+        tenant: Path<String>,
+        body: JsonBody<RegistrationTokenBody>,
+    ) -> Result<Answer<201, RegistrationTokenView>, Refused<CreateTokenRefusals>> {
+        let scope = clients::tenant(&app, operator.0, &tenant).await?;
+        let number = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok());
+        let lifetime = number(body.0.expires_in).map(|n| Duration::from_secs(n.into()));
+        let uses = number(body.0.uses);
+        let (stored, token) =
+            settings::create_initial_access(&app, &scope, uses, lifetime, app.now()).await?;
+        Ok(Answer::new(RegistrationTokenView {
+            id: stored.id,
+            token: token.expose().to_owned(),
+            uses: Nullable(stored.remaining_uses.and_then(|n| i32::try_from(n).ok())),
+            expires_at: Nullable(stored.expires_at.map(DateTime)),
+        }))
+    }
+}
+
+fn answer(tenant: &Tenant) -> Answer<200, SettingsView> {
+    Answer::new(SettingsView::from(&tenant.policy)).header(header::ETAG, &settings::version(tenant))
+}
+
+/// The `If-Match` header.
+pub(crate) struct IfMatch(Option<String>);
+
+impl<'a> poem::FromRequest<'a> for IfMatch {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        let text = request.header(header::IF_MATCH).filter(|text| *text != "*");
+        Ok(Self(text.map(str::to_owned)))
+    }
+}
+
+/// What a tenant decides for itself. Times are seconds.
+#[derive(Debug, Object, Serialize)]
+#[oai(rename = "Settings", example)]
+pub struct SettingsView {
+    /// How long an access token counts.
+    access_token_ttl: u32,
+    /// How access tokens are signed: `RS256`, `ES256`, `PS256` or `EdDSA`.
+    access_token_alg: String,
+    /// How long an ID token counts.
+    id_token_ttl: u32,
+    /// A refresh family that isn't used for this long ends.
+    refresh_idle_ttl: u32,
+    /// A refresh family ends this long after it began, whatever happens.
+    refresh_absolute_ttl: u32,
+    /// How long after a rotation the token before still gets the same successor.
+    refresh_retry_window: u32,
+    /// A sign-in on the hosted pages ends when its browser isn't seen for this long.
+    session_idle_ttl: u32,
+    /// A sign-in on the hosted pages ends this long after it began.
+    session_absolute_ttl: u32,
+    /// Origins besides our own whose pages may use the session cookies.
+    allowed_origins: Vec<String>,
+    /// Resource indicators (RFC 8707) that every client may ask tokens for.
+    resources: Vec<String>,
+    /// Anyone may sign up.
+    signup_open: bool,
+    /// Who may register clients: `off`, `initial_access_token` or `open`.
+    registration: String,
+    /// How many clients may register themselves while registration is open.
+    registration_max_clients: u32,
+    /// Scopes that clients may register for themselves, besides those of OpenID Connect.
+    registration_scopes: Vec<String>,
+    /// Clients that register themselves must use PKCE, also when they have credentials.
+    require_pkce: bool,
+    branding: BrandingView,
+}
+
+/// How the tenant's pages look.
+#[derive(Debug, Default, Object, Serialize)]
+#[oai(rename = "Branding", skip_serializing_if_is_none)]
+pub struct BrandingView {
+    /// An https address of a picture, 40 pixels high.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logo_url: Option<String>,
+    /// The colour of buttons, such as `#2f5bd8`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accent: Option<String>,
+}
+
+impl From<&Policy> for SettingsView {
+    fn from(policy: &Policy) -> Self {
+        Self {
+            access_token_ttl: policy.access_token_ttl,
+            access_token_alg: policy.access_token_alg.name().to_owned(),
+            id_token_ttl: policy.id_token_ttl,
+            refresh_idle_ttl: policy.refresh_idle_ttl,
+            refresh_absolute_ttl: policy.refresh_absolute_ttl,
+            refresh_retry_window: policy.refresh_retry_window,
+            session_idle_ttl: policy.session_idle_ttl,
+            session_absolute_ttl: policy.session_absolute_ttl,
+            allowed_origins: policy.allowed_origins.clone(),
+            resources: policy.resources.clone(),
+            signup_open: policy.signup_open,
+            registration: match policy.registration {
+                RegistrationPolicy::Off => "off",
+                RegistrationPolicy::InitialAccessToken => "initial_access_token",
+                RegistrationPolicy::Open => "open",
+            }
+            .to_owned(),
+            registration_max_clients: policy.registration_max_clients,
+            registration_scopes: policy.registration_scopes.clone(),
+            require_pkce: policy.require_pkce,
+            branding: BrandingView {
+                logo_url: policy
+                    .branding
+                    .logo_url
+                    .as_ref()
+                    .map(|url| url.as_str().to_owned()),
+                accent: policy.branding.accent.map(|accent| accent.css()),
+            },
+        }
+    }
+}
+
+impl Example for SettingsView {
+    fn example() -> Self {
+        Self::from(&Policy::default())
+    }
+}
+
+/// The members of a merge patch, unread.
+#[derive(Debug)]
+pub struct SettingsPatch(Map<String, Value>);
+
+impl FromMembers for SettingsPatch {
+    fn from_members(members: &mut Members) -> Option<Self> {
+        Some(Self(members.take_all()))
+    }
+}
+
+impl Type for SettingsPatch {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        SettingsChange::name()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        SettingsChange::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        SettingsChange::register(registry);
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(std::iter::once(self))
+    }
+}
+
+/// A change of settings: only the members that change. Null sets one back to its default.
+#[derive(Debug, Default, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+struct SettingsChange {
+    access_token_ttl: Option<Nullable<u32>>,
+    access_token_alg: Option<Nullable<String>>,
+    id_token_ttl: Option<Nullable<u32>>,
+    refresh_idle_ttl: Option<Nullable<u32>>,
+    refresh_absolute_ttl: Option<Nullable<u32>>,
+    refresh_retry_window: Option<Nullable<u32>>,
+    session_idle_ttl: Option<Nullable<u32>>,
+    session_absolute_ttl: Option<Nullable<u32>>,
+    allowed_origins: Option<Nullable<Vec<String>>>,
+    resources: Option<Nullable<Vec<String>>>,
+    signup_open: Option<Nullable<bool>>,
+    registration: Option<Nullable<String>>,
+    registration_max_clients: Option<Nullable<u32>>,
+    registration_scopes: Option<Nullable<Vec<String>>>,
+    require_pkce: Option<Nullable<bool>>,
+    branding: Option<Nullable<BrandingView>>,
+}
+
+impl Example for SettingsChange {
+    fn example() -> Self {
+        Self {
+            access_token_ttl: Some(Nullable(Some(600))),
+            ..Self::default()
+        }
+    }
+}
+
+/// What a registration token allows.
+#[derive(Debug, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub struct RegistrationTokenBody {
+    /// After how many seconds it ends; never, when missing.
+    #[oai(validator(minimum(value = "1")))]
+    expires_in: Option<i32>,
+    /// How many clients it may register; any number, when missing.
+    #[oai(validator(minimum(value = "1")))]
+    uses: Option<i32>,
+}
+
+impl Example for RegistrationTokenBody {
+    fn example() -> Self {
+        Self {
+            expires_in: Some(86_400),
+            uses: Some(1),
+        }
+    }
+}
+
+impl FromMembers for RegistrationTokenBody {
+    fn from_members(members: &mut Members) -> Option<Self> {
+        let expires_in = members.positive("expires_in");
+        let uses = members.positive("uses");
+        Some(Self { expires_in, uses })
+    }
+}
+
+/// A registration token.
+#[derive(Debug, Object, Serialize)]
+#[oai(rename = "RegistrationToken", example)]
+pub struct RegistrationTokenView {
+    id: uuid::Uuid,
+    /// Sent as Bearer token to the registration endpoint.
+    token: String,
+    /// How many clients it may register; null: any number.
+    uses: Nullable<i32>,
+    /// Null: never.
+    expires_at: Nullable<DateTime>,
+}
+
+impl Example for RegistrationTokenView {
+    fn example() -> Self {
+        Self {
+            id: uuid::uuid!("01a1f6b2-5f00-7a3c-8d4e-0f1a2b3c4d5e"),
+            token: "thi_…".to_owned(),
+            uses: Nullable(Some(1)),
+            expires_at: Nullable(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::ToJSON;
+
+    use super::*;
+
+    /// A setting that is stored and not shown could never be seen again.
+    #[test]
+    fn every_setting_is_shown_under_its_own_name() {
+        let shown = SettingsView::example();
+        let stored = serde_json::to_value(Policy::default()).expect("JSON");
+        assert_eq!(serde_json::to_value(&shown).ok(), Some(stored));
+        assert_eq!(serde_json::to_value(&shown).ok(), shown.to_json());
+        let patch = SettingsChange::schema_ref();
+        assert!(matches!(patch, MetaSchemaRef::Reference(_)));
+    }
+}
