@@ -87,12 +87,18 @@ fn every_operation_documents_its_errors_in_its_dialect() {
             let content = &response["content"];
             if oauth && status != "404" {
                 let schema = &content["application/json"]["schema"]["$ref"];
-                assert_eq!(schema, "#/components/schemas/OAuthError", "{method} {path} {status}");
+                assert_eq!(
+                    schema, "#/components/schemas/OAuthError",
+                    "{method} {path} {status}"
+                );
             } else if page && status != "404" {
                 assert!(content["text/html"].is_object(), "{method} {path} {status}");
             } else {
                 let schema = &content["application/problem+json"]["schema"]["$ref"];
-                assert_eq!(schema, "#/components/schemas/Problem", "{method} {path} {status}");
+                assert_eq!(
+                    schema, "#/components/schemas/Problem",
+                    "{method} {path} {status}"
+                );
             }
             assert!(
                 !response["description"]

@@ -57,7 +57,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS",
-        "CIDRs that may be reached for clients' keys and logouts although they are not public",
+        "CIDRs that clients' URLs may lead to although they are not public; http is allowed there",
     ),
     (
         "TOKENHOUSE_LOG",
@@ -437,9 +437,13 @@ mod tests {
             ("TOKENHOUSE_MASTER_KEY", "k1:short"),
             ("TOKENHOUSE_OPERATOR_TOKEN", "hunter2"),
             ("TOKENHOUSE_LISTEN", "8080"),
+            (
+                "TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS",
+                "10.0.0.0/8, 10.0.0.1",
+            ),
             ("TOKENHOUSE_PUBLIC_URI", "x"),
         ]);
-        assert_eq!(problems.len(), 6, "{problems:?}");
+        assert_eq!(problems.len(), 7, "{problems:?}");
         assert!(
             problems
                 .iter()

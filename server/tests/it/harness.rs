@@ -105,6 +105,11 @@ impl Installation {
                     "TOKENHOUSE_OPERATOR_TOKEN".to_owned(),
                     OPERATOR_TOKEN.to_owned(),
                 ),
+                // Where the tests' own applications are.
+                (
+                    "TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS".to_owned(),
+                    "127.0.0.0/8".to_owned(),
+                ),
             ];
             environment
                 .extend(redis.map(|url| ("TOKENHOUSE_REDIS_URL".to_owned(), url.to_owned())));

@@ -9,6 +9,7 @@ mod bad_input;
 mod discovery;
 mod harness;
 mod layering;
+mod oidc;
 mod outage;
 mod process;
 mod readme;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use poem::{Request, RequestBody, http::header, web::Data};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions, OpenApi,
-    param::Path,
     registry::{MetaMediaType, MetaRequest, MetaSecurityScheme, Registry},
     types::Type,
 };
@@ -21,7 +20,11 @@ use crate::{
     application::{dynamic_registration, oauth::Refusal},
     domain::{client::Client, tenant::TenantScope},
     http::{
-        extract::{body::read, credentials::BearerToken, tenant::TenantPath},
+        extract::{
+            body::read,
+            credentials::BearerToken,
+            tenant::{ClientPath, TenantPath},
+        },
         respond::{
             answer::{Answer, NoContent, refusals},
             oauth::{OAuthProblem, OAuthRefused},
@@ -89,11 +92,11 @@ impl RegistrationApi {
         /// The tenant's slug.
         tenant: TenantPath,
         /// The client.
-        client_id: Path<String>,
+        client_id: ClientPath,
         bearer: RegistrationToken,
     ) -> Result<Answer<200, ClientView>, OAuthRefused<RegistrationRefusals>> {
         let token = bearer.text();
-        let client = dynamic_registration::manage(&app, &tenant.0, &client_id, token).await?;
+        let client = dynamic_registration::manage(&app, &tenant.0, &client_id.0, token).await?;
         Ok(shown(&tenant.0, &client, token))
     }
 
@@ -112,12 +115,12 @@ impl RegistrationApi {
         /// The tenant's slug.
         tenant: TenantPath,
         /// The client.
-        client_id: Path<String>,
+        client_id: ClientPath,
         bearer: RegistrationToken,
         body: MetadataBody,
     ) -> Result<Answer<200, ClientView>, OAuthRefused<RegistrationRefusals>> {
         let token = bearer.text();
-        let client = dynamic_registration::manage(&app, &tenant.0, &client_id, token).await?;
+        let client = dynamic_registration::manage(&app, &tenant.0, &client_id.0, token).await?;
         let now = app.now();
         let client = dynamic_registration::replace(&app, &tenant.0, client, &body.0, now).await?;
         Ok(shown(&tenant.0, &client, token))
@@ -137,11 +140,11 @@ impl RegistrationApi {
         /// The tenant's slug.
         tenant: TenantPath,
         /// The client.
-        client_id: Path<String>,
+        client_id: ClientPath,
         bearer: RegistrationToken,
     ) -> Result<NoContent, OAuthRefused<RegistrationRefusals>> {
         let token = bearer.text();
-        let client = dynamic_registration::manage(&app, &tenant.0, &client_id, token).await?;
+        let client = dynamic_registration::manage(&app, &tenant.0, &client_id.0, token).await?;
         dynamic_registration::delete(&app, &tenant.0, &client).await?;
         Ok(NoContent::default())
     }

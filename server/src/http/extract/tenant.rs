@@ -45,6 +45,42 @@ impl<'a> ApiExtractor<'a> for TenantPath {
     }
 }
 
+/// The last segment of the path: the client that it names, unread. (The framework binds its own
+/// path parameters by position, and would take the tenant for it.)
+#[derive(Clone, Debug)]
+pub struct ClientPath(pub String);
+
+impl<'a> ApiExtractor<'a> for ClientPath {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+    const PARAM_IS_REQUIRED: bool = true;
+
+    type ParamType = String;
+    type ParamRawType = String;
+
+    fn param_in() -> Option<MetaParamIn> {
+        Some(MetaParamIn::Path)
+    }
+
+    fn param_schema_ref() -> Option<MetaSchemaRef> {
+        let schema = MetaSchema {
+            max_length: Some(64),
+            example: Some("demo-web".into()),
+            ..MetaSchema::new("string")
+        };
+        Some(MetaSchemaRef::Inline(Box::new(schema)))
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<String>,
+    ) -> Result<Self> {
+        // No client id needs escaping: what is escaped is none.
+        let segment = request.original_uri().path().rsplit('/').next();
+        Ok(Self(segment.unwrap_or_default().to_owned()))
+    }
+}
+
 /// The schema of a tenant's slug.
 pub fn slug_schema() -> MetaSchema {
     MetaSchema {

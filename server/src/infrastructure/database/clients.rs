@@ -1,5 +1,9 @@
 use async_trait::async_trait;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ExprTrait, sea_query::Expr};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, ExprTrait,
+    sea_query::{Expr, Func, LikeExpr},
+};
 use sha2::{Digest, Sha256};
 use tokenhouse_entity::{client, client_origin, grant, initial_access_token};
 
@@ -108,18 +112,16 @@ impl Clients for TenantTx {
             .in_order_of(client::Column::Id)
             .at_most(limit.into());
         if let Some(q) = q {
-            let pattern = containing(&q.to_lowercase());
-            let like = |column: &str| {
-                Expr::cust_with_values(
-                    format!("LOWER({column}) LIKE $1 ESCAPE '\\'"),
-                    [pattern.clone()],
-                )
+            let like = |text: Expr| {
+                let pattern = LikeExpr::new(containing(&q.to_lowercase())).escape('\\');
+                Expr::expr(Func::lower(text)).like(pattern)
             };
             let name = match self.dialect() {
                 Dialect::Sqlite => "json_extract(metadata, '$.client_name')",
                 Dialect::Postgres => "metadata::json ->> 'client_name'",
             };
-            query = query.filter(like("id").or(like(name)));
+            let id = Expr::col(client::Column::Id);
+            query = query.filter(like(id).or(like(Expr::cust(name))));
         }
         let rows = self.all(query).await?;
         rows.iter().map(read_client).collect()

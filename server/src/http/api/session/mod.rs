@@ -5,7 +5,7 @@ pub mod wire;
 use std::sync::Arc;
 
 use poem::{http::header, web::Data};
-use poem_openapi::{OpenApi, param::Path};
+use poem_openapi::OpenApi;
 
 use self::wire::{
     ConsentList, ConsentView, Delivery, LoginBody, RefreshTokenBody, SignedInView, SignupBody,
@@ -26,7 +26,7 @@ use crate::{
         extract::{
             body::{JsonBody, OptionalJsonBody},
             credentials::{AccessToken, Origin, SessionCookies},
-            tenant::TenantPath,
+            tenant::{ClientPath, TenantPath},
         },
         respond::answer::{Answer, NoContent, Refused, refusals},
     },
@@ -280,13 +280,13 @@ impl SessionApi {
         /// The tenant's slug.
         tenant: TenantPath,
         /// The application.
-        client_id: Path<String>,
+        client_id: ClientPath,
         token: AccessToken,
         origin: Origin,
     ) -> Result<NoContent, Refused<WithdrawRefusals>> {
         origin.check(&tenant.0)?;
         let user = own_user(&app, &tenant, &token).await?;
-        consents::withdraw(&app, &tenant.0, &user, &client_id, app.now()).await?;
+        consents::withdraw(&app, &tenant.0, &user, &client_id.0, app.now()).await?;
         Ok(NoContent::default())
     }
 }

@@ -255,6 +255,18 @@ async fn a_stop_waits_for_what_waits_and_takes_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_the_time_of_the_next_attempt() {
+    let (clients, queue) = start(Numbered::default(), 10);
+    queue.enqueue(notice("down", "user"));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(clients.asked("down").len(), 3);
+    let stop = Instant::now();
+    queue.drain(Duration::from_secs(10)).await;
+    assert!(stop.elapsed() < Duration::from_secs(1));
+    assert_eq!(clients.asked("down").len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_does_not_wait_longer_than_it_is_told() {
     let (clients, queue) = start(Numbered::default(), 1_000);
     for _ in 0..100 {

@@ -1,0 +1,16 @@
+//! The OpenID Provider as clients and browsers meet it. Tests are named after what the certification
+//! plans of the OpenID Foundation and the RFCs demand; the names of their modules are in the docs.
+
+mod basic;
+mod browser;
+mod client_authentication;
+mod codes;
+mod discovery;
+mod form_post;
+mod introspection;
+mod logout;
+mod pages;
+mod redirects;
+mod registration;
+mod rp;
+mod userinfo;
