@@ -13,6 +13,7 @@ mod interrupt;
 mod node;
 mod process;
 mod progress;
+mod python;
 mod services;
 mod tally;
 mod tools;

@@ -52,6 +52,14 @@ const NPM: Need = Need {
     program: "npm",
     package: "npm",
 };
+const PYTHON: Need = Need {
+    program: "python3",
+    package: "python3-venv",
+};
+const CHROMIUM: Need = Need {
+    program: "chromium",
+    package: "chromium",
+};
 const SETPRIV: Need = Need {
     program: "setpriv",
     package: "util-linux",
@@ -75,7 +83,7 @@ impl Purpose {
             needs.push(SETPRIV);
         }
         match self {
-            Self::Tests => needs.extend([NODE, NPM]),
+            Self::Tests => needs.extend([NODE, NPM, PYTHON, CHROMIUM]),
             Self::Bench => needs.push(TASKSET),
         }
         needs
@@ -192,8 +200,8 @@ fn advice(missing: &[Need]) -> String {
     format!(
         "not installed: {}\n\
          \x20 Debian, Ubuntu:  sudo apt-get install --no-install-recommends {}\n\
-         \x20 Fedora:          sudo dnf install redis postgresql-server postgresql nodejs npm util-linux\n\
-         \x20 macOS:           brew install redis postgresql node\n\
+         \x20 Fedora:          sudo dnf install redis postgresql-server postgresql nodejs npm python3 chromium util-linux\n\
+         \x20 macOS:           brew install redis postgresql node python chromium\n\
          No service has to be started or configured: scratch instances are started from these programs.",
         programs.join(", "),
         packages(missing).join(" "),

@@ -92,17 +92,20 @@ async fn checked(
         require_pkce: policy.require_pkce,
         scopes: &policy.registration_scopes,
     };
-    let Registration { mut metadata, .. } = read(members, door).map_err(refused)?;
+    let Registration { mut metadata, .. } =
+        read(members, door).map_err(|broken| refused(&broken))?;
     // Without credentials there is nothing else that ties a code to its client.
     metadata.require_pkce |= !metadata.auth_method().has_secret()
         && metadata.jwks.is_none()
         && metadata.jwks_uri.is_none();
-    registration::check(app, &metadata).await.map_err(refused)?;
+    registration::check(app, &metadata)
+        .await
+        .map_err(|broken| refused(&broken))?;
     Ok(metadata)
 }
 
 /// The first broken rule, in the words of RFC 7591 §3.2.2.
-fn refused(violations: Violations) -> Refusal {
+fn refused(violations: &Violations) -> Refusal {
     let first = violations.list().first();
     let pointer = first.map_or("", |one| one.pointer.trim_start_matches('/'));
     let text = first.map_or_else(String::new, |one| format!("{pointer} {}.", one.detail));

@@ -68,6 +68,7 @@ pub(crate) use on_every_backend;
 pub(crate) struct Installation {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) instances: Vec<Server>,
+    public_url: String,
     _folder: TempDir,
 }
 
@@ -82,7 +83,29 @@ impl Installation {
         Self::with_stores(folder, &database, redis.as_deref()).await
     }
 
+    /// One instance whose issuers are where it listens: for software that goes there by itself.
+    pub(crate) async fn reachable() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite://{}/tokenhouse.db", folder.path().display());
+        // Free a moment ago; the server needs to know it before it listens.
+        let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = probe.local_addr().unwrap().port();
+        drop(probe);
+        let public_url = format!("http://localhost:{port}");
+        Self::listening(folder, &database, None, &public_url, &[port]).await
+    }
+
     pub(crate) async fn with_stores(folder: TempDir, database: &str, redis: Option<&str>) -> Self {
+        Self::listening(folder, database, redis, PUBLIC_URL, &[0, 0]).await
+    }
+
+    async fn listening(
+        folder: TempDir,
+        database: &str,
+        redis: Option<&str>,
+        public_url: &str,
+        ports: &[u16],
+    ) -> Self {
         let clock = Arc::new(TestClock::default());
         let connected = tokenhouse_server::infrastructure::database::connect(database)
             .await
@@ -91,10 +114,10 @@ impl Installation {
             .await
             .unwrap();
         let mut instances = Vec::new();
-        for _ in 0..2 {
+        for port in ports {
             let mut environment = vec![
-                ("TOKENHOUSE_PUBLIC_URL".to_owned(), PUBLIC_URL.to_owned()),
-                ("TOKENHOUSE_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
+                ("TOKENHOUSE_PUBLIC_URL".to_owned(), public_url.to_owned()),
+                ("TOKENHOUSE_LISTEN".to_owned(), format!("127.0.0.1:{port}")),
                 (
                     "TOKENHOUSE_MANAGEMENT_LISTEN".to_owned(),
                     "127.0.0.1:0".to_owned(),
@@ -121,6 +144,7 @@ impl Installation {
         Self {
             clock,
             instances,
+            public_url: public_url.to_owned(),
             _folder: folder,
         }
     }
@@ -139,6 +163,7 @@ impl Installation {
         assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
         Tenant {
             slug,
+            public_url: self.public_url.clone(),
             addresses: self
                 .instances
                 .iter()
@@ -161,12 +186,13 @@ pub(crate) fn unique(prefix: &str) -> String {
 #[derive(Clone, Debug)]
 pub(crate) struct Tenant {
     pub(crate) slug: String,
+    public_url: String,
     addresses: Vec<SocketAddr>,
 }
 
 impl Tenant {
     pub(crate) fn issuer(&self) -> String {
-        format!("{PUBLIC_URL}/t/{}", self.slug)
+        format!("{}/t/{}", self.public_url, self.slug)
     }
 
     pub(crate) fn path(&self, rest: &str) -> String {

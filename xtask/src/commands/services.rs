@@ -9,6 +9,7 @@ use clap::Args;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::node::NodeTools;
 use crate::progress::Progress;
+use crate::python::PythonTools;
 use crate::services::{Scratch, Settings};
 use crate::tools::{Purpose, Tools};
 use crate::workspace::Workspace;
@@ -32,10 +33,19 @@ impl Services {
         let workspace = Workspace::locate()?;
         let tools = Tools::ready(Purpose::Tests, !self.no_install, &progress, interrupt)?;
         let node = NodeTools::ready(&workspace, &tools, &progress, interrupt)?;
+        let python = PythonTools::ready(&workspace, &tools, &progress, interrupt)?;
+        let chromium = tools.path("chromium")?.to_string_lossy().into_owned();
         let mut scratch = Scratch::start(&tools, Settings::default(), &progress, interrupt)?;
 
         let mut lines = String::new();
-        for (name, value) in scratch.environment().into_iter().chain(node.environment()) {
+        let software = [("TOKENHOUSE_TEST_CHROMIUM", chromium)];
+        let all = scratch
+            .environment()
+            .into_iter()
+            .chain(node.environment())
+            .chain(python.environment())
+            .chain(software);
+        for (name, value) in all {
             lines.push_str(&format!("export {name}={}\n", quoted(&value)));
         }
         let mut out = std::io::stdout();

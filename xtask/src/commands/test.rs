@@ -13,6 +13,7 @@ use crate::interrupt::Interrupt;
 use crate::node::NodeTools;
 use crate::process::{Job, expect_success};
 use crate::progress::Progress;
+use crate::python::PythonTools;
 use crate::services::{Scratch, Settings};
 use crate::tally::Tally;
 use crate::tools::{Purpose, Tools};
@@ -34,7 +35,8 @@ const LAST_OUTPUT: Duration = Duration::from_secs(2);
   cargo xtask test -- --test it -- --nocapture  one test binary, with its output
 
 Tests find the instances by TOKENHOUSE_TEST_POSTGRES_URL, TOKENHOUSE_TEST_POSTGRES_ADMIN_URL,
-TOKENHOUSE_TEST_REDIS_URL and TOKENHOUSE_TEST_NODE_DIR.")]
+TOKENHOUSE_TEST_REDIS_URL, and other software by TOKENHOUSE_TEST_NODE_DIR, TOKENHOUSE_TEST_PYTHON and
+TOKENHOUSE_TEST_CHROMIUM.")]
 pub(crate) struct Test {
     /// Never install anything, even where it would be possible
     #[arg(long)]
@@ -54,6 +56,9 @@ impl Test {
         let node = progress.phase("node", |progress| {
             NodeTools::ready(&workspace, &tools, progress, interrupt)
         })?;
+        let python = progress.phase("python", |progress| {
+            PythonTools::ready(&workspace, &tools, progress, interrupt)
+        })?;
         let scratch = progress.phase("services", |progress| {
             Scratch::start(&tools, Settings::default(), progress, interrupt)
         })?;
@@ -62,7 +67,11 @@ impl Test {
         command
             .current_dir(&workspace.root)
             .args(arguments(&self.cargo_args));
-        command.envs(scratch.environment()).envs(node.environment());
+        command
+            .envs(scratch.environment())
+            .envs(node.environment())
+            .envs(python.environment())
+            .env("TOKENHOUSE_TEST_CHROMIUM", tools.path("chromium")?);
         let mut tally = Tally::default();
         let status = progress.phase("cargo test", |progress| {
             progress.note(format!("cargo {}", arguments(&self.cargo_args).join(" ")));

@@ -379,6 +379,17 @@ impl Origin {
         }
     }
 
+    /// Whether another site's page sent a form of ours. Our pages say `no-referrer`, and then browsers
+    /// send `Origin: null` with their forms: `Sec-Fetch-Site` decides in that case. Where there is
+    /// neither, the token in the form is what protects.
+    pub fn sent_foreign_form(&self, tenant: &TenantScope) -> bool {
+        match (self.origin.as_deref(), self.fetch_site.as_deref()) {
+            (Some("null") | None, Some(site)) => !matches!(site, "same-origin" | "none"),
+            (Some("null") | None, None) => false,
+            (Some(_), _) => !self.may_use_cookies(tenant),
+        }
+    }
+
     /// `Origin` decides when it is there. Without it `Sec-Fetch-Site` does; with neither it is no
     /// browser, and no page rides on its cookies.
     fn may_use_cookies(&self, tenant: &TenantScope) -> bool {

@@ -227,7 +227,7 @@ impl Visit {
         Ok(Self {
             is_new: known.is_none(),
             browser: known.unwrap_or_else(|| BrowserId::new(&app)),
-            foreign: Origin::of(request).check(tenant).is_err(),
+            foreign: Origin::of(request).sent_foreign_form(tenant),
             tenant: tenant.clone(),
             headers: HeaderMap::new(),
             app,

@@ -6,6 +6,7 @@ mod browser;
 mod client_authentication;
 mod codes;
 mod discovery;
+mod foreign;
 mod form_post;
 mod introspection;
 mod logout;

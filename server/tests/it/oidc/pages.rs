@@ -332,10 +332,10 @@ async fn a_form_counts_only_in_the_browser_that_was_shown_it() {
             assert_eq!(answer.header("location"), "");
         };
     for headers in [
-        [("origin", "https://evil.example")],
-        [("origin", "null")],
-        [("sec-fetch-site", "cross-site")],
-        [("sec-fetch-site", "same-site")],
+        vec![("origin", "https://evil.example")],
+        vec![("origin", "null"), ("sec-fetch-site", "cross-site")],
+        vec![("sec-fetch-site", "cross-site")],
+        vec![("sec-fetch-site", "same-site")],
     ] {
         refused(&mut browser, &form, &headers).await;
     }

@@ -15,7 +15,10 @@ use serde_json::{Map, Value};
 use crate::{
     app::App,
     application::admin::{clients, settings, tenants},
-    domain::tenant::{Policy, RegistrationPolicy, Tenant},
+    domain::{
+        branding::Accent,
+        tenant::{Policy, RegistrationPolicy, Tenant},
+    },
     http::{
         api::Tag,
         extract::{
@@ -237,7 +240,7 @@ impl From<&Policy> for SettingsView {
                     .logo_url
                     .as_ref()
                     .map(|url| url.as_str().to_owned()),
-                accent: policy.branding.accent.map(|accent| accent.css()),
+                accent: policy.branding.accent.map(Accent::css),
             },
         }
     }

@@ -1,0 +1,80 @@
+//! The Python packages the tests use, in a virtual environment in the build folder.
+//!
+//! `xtask/python/requirements.txt` pins them.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::interrupt::Interrupt;
+use crate::process::run_logged;
+use crate::progress::Progress;
+use crate::tools::Tools;
+use crate::workspace::Workspace;
+
+/// Written last: a copy of the file that the environment was installed from.
+const STAMP: &str = "installed-requirements.txt";
+
+/// A Python with the packages the tests import.
+pub(crate) struct PythonTools {
+    folder: PathBuf,
+}
+
+impl PythonTools {
+    pub(crate) fn ready(
+        workspace: &Workspace,
+        tools: &Tools,
+        progress: &Progress,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
+        let requirements = workspace.root.join("xtask/python/requirements.txt");
+        let folder = workspace.target.join("test-tools/python");
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("could not create {}", folder.display()))?;
+
+        // Two runs at once share the folder; the second waits, then finds everything there.
+        let guard = File::create(folder.join("lock")).context("could not create a lock file")?;
+        guard
+            .lock()
+            .context("could not lock the folder of Python packages")?;
+        let wanted = fs::read(&requirements)
+            .with_context(|| format!("could not read {}", requirements.display()))?;
+        let environment = folder.join("venv");
+        if fs::read(folder.join(STAMP)).is_ok_and(|installed| installed == wanted)
+            && environment.join("bin/python").exists()
+        {
+            progress.note(format!("packages already in {}", folder.display()));
+        } else {
+            progress.note(format!("pip install in {}", folder.display()));
+            let log = folder.join("pip.log");
+            let mut make = Command::new(tools.path("python3")?);
+            make.args(["-m", "venv", "--clear"]).arg(&environment);
+            run_logged(&mut make, &log, interrupt)?;
+            let mut install = Command::new(environment.join("bin/python"));
+            install
+                .args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--disable-pip-version-check",
+                    "-q",
+                    "-r",
+                ])
+                .arg(&requirements);
+            run_logged(&mut install, &log, interrupt)?;
+            fs::write(folder.join(STAMP), wanted).context("could not write the stamp")?;
+        }
+        Ok(Self { folder })
+    }
+
+    /// Settings for every `python` the tests start.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let python = self.folder.join("venv/bin/python");
+        vec![(
+            "TOKENHOUSE_TEST_PYTHON",
+            python.to_string_lossy().into_owned(),
+        )]
+    }
+}
