@@ -18,6 +18,7 @@ pub mod logout;
 pub mod logout_tokens;
 pub mod oauth;
 pub mod ports;
+pub mod profile;
 pub mod refresh;
 pub mod registration;
 pub mod revoke;

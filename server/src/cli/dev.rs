@@ -27,6 +27,7 @@ use crate::{
         admin::{self, clients::CreateClient, tenants::CreateTenant},
         error::Error,
         ports::Entropy,
+        profile,
         signup::{self, Signup},
     },
     config::{LogFormat, RawSettings},
@@ -37,7 +38,7 @@ use crate::{
             redirect_uri::RedirectUri,
         },
         secret::{OpaqueToken, Operator},
-        tenant::Tenant,
+        tenant::{Slug, Tenant},
     },
     infrastructure::{clock::SystemClock, crypto, database, entropy::SystemEntropy},
     server::{self, Server},
@@ -252,7 +253,10 @@ async fn seed(
         earlier,
     ) {
         (Ok(tenant), _) => tenant,
-        (Err(Error::SlugTaken), Some(earlier)) => return Ok((earlier.user, earlier.clients)),
+        (Err(Error::SlugTaken), Some(earlier)) => {
+            repair(app).await?;
+            return Ok((earlier.user, earlier.clients));
+        }
         (Err(Error::SlugTaken), None) => bail!(
             "tenant `{TENANT}` exists in the database, but {0}/dev.json, which knows its password, does not: restore \
              the file, or delete {0} (and the tenant) to start over",
@@ -278,7 +282,8 @@ async fn furnish(app: &App, tenant: Tenant, user: &DevUser) -> anyhow::Result<Ve
         password: Zeroizing::new(user.password.clone()),
         avatar_url: None,
     };
-    signup::signup(app, &scope, command, app.now()).await?;
+    let made = signup::signup(app, &scope, command, app.now()).await?;
+    profile::patch(app, &scope, &made, &demo_profile(), app.now()).await?;
     let mut clients = vec![DevClient {
         client_id: ClientId::first_party().to_string(),
         client_secret: None,
@@ -383,4 +388,51 @@ fn demo_metadata(id: &str, confidential: bool) -> anyhow::Result<ClientMetadata>
         },
         ..ClientMetadata::default()
     })
+}
+
+/// Every standard claim, so that every scope has something to show.
+fn demo_profile() -> serde_json::Map<String, serde_json::Value> {
+    let members = serde_json::json!({
+        "given_name": "Demo",
+        "family_name": "User",
+        "middle_name": "D.",
+        "nickname": "demo",
+        "preferred_username": "demo",
+        "profile": "https://example.com/demo",
+        "website": "https://example.com/",
+        "gender": "unspecified",
+        "birthdate": "2000-02-29",
+        "zoneinfo": "Europe/Berlin",
+        "locale": "en-GB",
+        "phone_number": "+441632960961",
+        "address": {
+            "street_address": "1 Demo Street",
+            "locality": "Demo Town",
+            "postal_code": "12345",
+            "country": "DE",
+        },
+    });
+    members.as_object().cloned().unwrap_or_default()
+}
+
+/// Gives demo clients of an earlier version the addresses that they lack.
+async fn repair(app: &App) -> anyhow::Result<()> {
+    let slug = Slug::parse(TENANT)?;
+    let Some(tenant) = app.tenants.by_slug(&slug).await? else {
+        return Ok(());
+    };
+    let Ok(scope) = tenant.enter(&app.public_url) else {
+        return Ok(());
+    };
+    let mut work = app.store.begin(&scope).await?;
+    for id in ["demo-web", "demo-spa"] {
+        let id = ClientId::parse(id)?;
+        if let Some(mut client) = work.client(&id).await?
+            && client.metadata.redirect_uris.is_empty()
+        {
+            client.metadata = demo_metadata(id.as_str(), client.secret_digest.is_some())?;
+            work.update_client(&client).await?;
+        }
+    }
+    Ok(work.commit().await?)
 }

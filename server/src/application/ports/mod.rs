@@ -22,6 +22,7 @@ use crate::domain::{
     grant::{Floor, Grant, GrantView},
     id::{GrantId, SessionId, TenantId, UserId},
     password::{Password, PasswordHash},
+    profile::Profile,
     refresh::{Generation, Lifetimes, Presented, Refusal, Successor, TagKey, TagKeyId},
     secret::{BrowserSession, InitialAccess, Key256, TokenDigest},
     session::Session,
@@ -265,6 +266,13 @@ pub trait Users {
         email: &EmailAddress,
     ) -> Result<Option<(User, Option<PasswordHash>)>, StoreError>;
     async fn user(&mut self, id: UserId) -> Result<Option<User>, StoreError>;
+    /// Replaces what a user says of itself.
+    async fn set_profile(
+        &mut self,
+        id: UserId,
+        profile: &Profile,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 }
 
 #[async_trait]

@@ -337,7 +337,11 @@ pub fn readable_target(redirect_uri: &str) -> String {
     Url::parse(redirect_uri)
         .ok()
         .and_then(|url| match url.scheme() {
-            "https" | "http" => url.host_str().map(str::to_owned),
+            "https" => url.host_str().map(str::to_owned),
+            "http" => Some(format!(
+                "an application on this device ({})",
+                url.host_str().unwrap_or_default()
+            )),
             scheme => Some(format!("an app on this device ({scheme})")),
         })
         .unwrap_or_default()

@@ -57,6 +57,21 @@ impl Users for TenantTx {
             .filter(user::Column::Id.eq(id.as_uuid()));
         self.one(query).await?.map(read_user).transpose()
     }
+
+    async fn set_profile(
+        &mut self,
+        id: UserId,
+        profile: &Profile,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = self
+            .update::<user::Entity>()
+            .set(user::Column::Profile, written(profile)?)
+            .set(user::Column::UpdatedAt, now.as_micros())
+            .filter(user::Column::Id.eq(id.as_uuid()));
+        self.change(update).await?;
+        Ok(())
+    }
 }
 
 fn written(profile: &Profile) -> Result<String, StoreError> {

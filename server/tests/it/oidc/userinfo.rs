@@ -190,3 +190,51 @@ async fn a_pairwise_subject_is_another_one_in_another_sector() {
         .await;
     assert_eq!(answer.pointers(), ["/sector_identifier_uri"]);
 }
+
+/// `oidcc-scope-address`, `oidcc-scope-phone`: what a user says of itself, and T09.
+#[tokio::test]
+async fn a_user_says_what_its_claims_are() {
+    let (_installation, rp, email) = start().await;
+    let session = rp.tenant.login(&email).await;
+    let (client, path) = (rp.tenant.client(0), rp.tenant.path("/auth/profile"));
+    let patch = async |body: serde_json::Value| {
+        let request = client.request(reqwest::Method::PATCH, &path);
+        client
+            .send(request.bearer_auth(&session.access_token).json(&body))
+            .await
+    };
+    let changed = patch(json!({
+        "given_name": "Ada", "phone_number": "+441632960961", "address": { "country": "GB" }, "birthdate": "1815-12-10",
+    }))
+    .await;
+    assert_eq!(changed.status.as_u16(), 200, "{changed:?}");
+    assert_eq!(changed.body["address"], json!({ "country": "GB" }));
+    for member in ["email_verified", "phone_number_verified", "sub", "roles"] {
+        let refused = patch(json!({ member: true })).await;
+        refused.assert_problem(400, "invalid-body");
+        assert_eq!(refused.pointers(), [format!("/{member}")]);
+    }
+    // Within a second everywhere.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let mut browser = Browser::new(&rp.tenant);
+    let scope = [("scope", "openid profile address phone")];
+    let tokens = rp.tokens(&mut browser, &email, &scope).await;
+    let info = rp.userinfo(1, &tokens.access_token).await.body;
+    assert_eq!(info["address"], json!({ "country": "GB" }));
+    assert_eq!(
+        (&info["phone_number"], &info["phone_number_verified"]),
+        (&json!("+441632960961"), &json!(false))
+    );
+    assert_eq!(
+        (&info["given_name"], &info["birthdate"]),
+        (&json!("Ada"), &json!("1815-12-10"))
+    );
+    // An application's token changes nothing.
+    let request = client
+        .request(reqwest::Method::PATCH, &path)
+        .bearer_auth(&tokens.access_token);
+    client
+        .send(request.json(&json!({ "nickname": "x" })))
+        .await
+        .assert_problem(401, "not-signed-in");
+}

@@ -1,5 +1,6 @@
 //! The first-party session API: a tenant's users sign up, log in, stay logged in and log out.
 
+pub mod profile_wire;
 pub mod wire;
 
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use poem::{http::header, web::Data};
 use poem_openapi::OpenApi;
 
+use self::profile_wire::{ProfilePatch, ProfileView};
 use self::wire::{
     ConsentList, ConsentView, Delivery, LoginBody, RefreshTokenBody, SignedInView, SignupBody,
     UserInfo,
@@ -18,7 +20,7 @@ use crate::{
         consents, current_user,
         error::{Error, NotSignedIn},
         login::{self, SignedIn},
-        logout, refresh, signup,
+        logout, profile, refresh, signup,
     },
     domain::{client::ClientId, user::User},
     http::{
@@ -108,6 +110,20 @@ refusals! {
         401 => "No access token of the session API, or one that does not count.",
         403 => "A page of another origin used the cookie.",
         404 => "No such tenant or consent.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of changing a profile.
+    ProfileRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        401 => "No access token of the session API, or one that does not count.",
+        403 => "A page of another origin used the cookie.",
+        404 => "No such tenant.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
     }
@@ -242,6 +258,49 @@ impl SessionApi {
         let token = token.text(&tenant.0)?;
         let user = current_user::current_user(&app, &tenant.0, &token, app.now()).await?;
         Ok(Answer::new(UserInfo::from(&user)))
+    }
+
+    /// Read one's profile
+    ///
+    /// The standard claims (OIDC Core §5.1) that the user said of itself.
+    #[oai(
+        path = "/t/:tenant/auth/profile",
+        method = "get",
+        operation_id = "get_profile"
+    )]
+    async fn get_profile(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        token: AccessToken,
+    ) -> Result<Answer<200, ProfileView>, Refused<CurrentUserRefusals>> {
+        let user = own_user(&app, &tenant, &token).await?;
+        let profile = profile::read(&app, &tenant.0, &user).await?;
+        Ok(Answer::new(ProfileView::from(profile)))
+    }
+
+    /// Change one's profile
+    ///
+    /// A JSON merge patch (RFC 7396): members that are missing stay, null removes one.
+    #[oai(
+        path = "/t/:tenant/auth/profile",
+        method = "patch",
+        operation_id = "update_profile"
+    )]
+    async fn update_profile(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: TenantPath,
+        token: AccessToken,
+        origin: Origin,
+        body: JsonBody<ProfilePatch>,
+    ) -> Result<Answer<200, ProfileView>, Refused<ProfileRefusals>> {
+        origin.check(&tenant.0)?;
+        let user = own_user(&app, &tenant, &token).await?;
+        let profile = profile::patch(&app, &tenant.0, &user, &body.0.0, app.now()).await?;
+        Ok(Answer::new(ProfileView::from(profile)))
     }
 
     /// List consents

@@ -9,6 +9,7 @@ mod fixture;
 mod isolation;
 mod refresh;
 mod schema;
+mod single_use;
 mod views;
 mod work;
 

@@ -1,14 +1,23 @@
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 
 use super::{
-    fixture::{Fixture, empty_postgres, empty_sqlite},
+    super::{DatabaseStore, DatabaseTenants},
+    fixture::{Fixture, empty_postgres, empty_sqlite, enter},
     on_both,
+};
+use crate::{
+    application::{
+        error::StoreError,
+        ports::{Store, Tenants},
+    },
+    domain::{client::ClientId, signing_key::PublicKeyMaterial, tenant::Slug},
 };
 
 on_both!(
     up_is_done_once,
     down_takes_back_what_up_made,
-    check_says_what_to_do
+    check_says_what_to_do,
+    rows_of_before_become_rows_of_now
 );
 
 async fn up_is_done_once(db: Fixture) {
@@ -148,4 +157,90 @@ async fn every_table_keeps_tenants_apart() {
         .await
         .unwrap();
     assert_eq!(violations().await.len(), 5, "{:?}", violations().await);
+}
+
+/// An installation of the first version keeps its keys, its clients and their names.
+async fn rows_of_before_become_rows_of_now(db: Fixture) {
+    const TENANT: &str = "01a1f6b2-5f00-7a3c-8d4e-0f1a2b3c4d5e";
+    let connection = db.connection();
+    let all = tokenhouse_migration::status(connection)
+        .await
+        .unwrap()
+        .len();
+    let later = u32::try_from(all - 6).unwrap();
+    tokenhouse_migration::down(connection, later).await.unwrap();
+    let postgres = connection.get_database_backend() == DbBackend::Postgres;
+    let (id, bytes) = if postgres {
+        (format!("'{TENANT}'::uuid"), "'\\x00'::bytea")
+    } else {
+        (format!("X'{}'", TENANT.replace('-', "")), "X'00'")
+    };
+    let tx = connection.begin().await.unwrap();
+    if postgres {
+        let enter = format!("SELECT set_config('app.tenant_id', '{TENANT}', true)");
+        tx.execute_unprepared(&enter).await.unwrap();
+    }
+    for sql in [
+        format!(
+            "INSERT INTO tenants VALUES ({id}, 'old', 'Old', 'active', '{{}}', NULL, 'm', {bytes}, 1, 1)"
+        ),
+        format!(
+            "INSERT INTO signing_keys (tenant_id, id, algorithm, state, x, y, private_key_sealed, created_at) VALUES ({id}, 'kid', 'ES256', 'active', 'xx', 'yy', {bytes}, 1)"
+        ),
+        format!(
+            "INSERT INTO clients (tenant_id, id, kind, name, secret_digest, first_party, not_before, created_at, updated_at) VALUES ({id}, 'web', 'confidential', 'My \"web\"', {bytes}, FALSE, NULL, 1, 1)"
+        ),
+        format!(
+            "INSERT INTO clients (tenant_id, id, kind, name, secret_digest, first_party, not_before, created_at, updated_at) VALUES ({id}, 'first-party', 'public', 'Old', NULL, TRUE, NULL, 1, 1)"
+        ),
+    ] {
+        tx.execute_unprepared(&sql).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    tokenhouse_migration::up(connection).await.unwrap();
+
+    let slug = Slug::parse("old").unwrap();
+    let tenants = DatabaseTenants::new(db.clone());
+    let tenant = enter(tenants.by_slug(&slug).await.unwrap().unwrap());
+    let mut view = DatabaseStore::new(db.clone()).view(&tenant).await.unwrap();
+    let keys = view.signing_keys().await.unwrap();
+    let expected = PublicKeyMaterial::p256("xx".to_owned(), "yy".to_owned());
+    assert_eq!(keys[0].public.material, expected);
+    let own = view
+        .client(&ClientId::first_party())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(own.first_party && own.metadata.grant_types.is_empty());
+    // A digest of the wrong length shows that the row is read as a whole.
+    let web = view.client(&ClientId::parse("web").unwrap()).await;
+    assert!(
+        matches!(
+            web,
+            Err(StoreError::Corrupt {
+                column: "secret_digest",
+                ..
+            })
+        ),
+        "{web:?}"
+    );
+    drop(view);
+    // And back: what is known of the client now goes into the old columns.
+    tokenhouse_migration::down(connection, later).await.unwrap();
+    let tx = connection.begin().await.unwrap();
+    if postgres {
+        let enter = format!("SELECT set_config('app.tenant_id', '{TENANT}', true)");
+        tx.execute_unprepared(&enter).await.unwrap();
+    }
+    let query = "SELECT name, kind FROM clients WHERE id = 'web'";
+    let row = tx
+        .query_one_raw(Statement::from_string(
+            connection.get_database_backend(),
+            query,
+        ))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(row.try_get::<String>("", "name").unwrap(), "My \"web\"");
+    assert_eq!(row.try_get::<String>("", "kind").unwrap(), "confidential");
 }

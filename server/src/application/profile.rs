@@ -1,0 +1,32 @@
+//! What a user says of itself.
+
+use serde_json::{Map, Value};
+
+use super::error::Error;
+use crate::{
+    app::App,
+    domain::{profile::Profile, tenant::TenantScope, timestamp::Timestamp, user::User},
+};
+
+/// The profile as it is stored now.
+pub async fn read(app: &App, tenant: &TenantScope, user: &User) -> Result<Profile, Error> {
+    let user = app.store.view(tenant).await?.user(user.id).await?;
+    Ok(user.ok_or(Error::NotFound)?.profile)
+}
+
+/// Changes the profile. Of two changes at once each is whole; members that both name are the
+/// later one's.
+pub async fn patch(
+    app: &App,
+    tenant: &TenantScope,
+    user: &User,
+    members: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<Profile, Error> {
+    let mut work = app.store.begin(tenant).await?;
+    let user = work.user(user.id).await?.ok_or(Error::NotFound)?;
+    let profile = user.profile.patched(members).map_err(Error::Invalid)?;
+    work.set_profile(user.id, &profile, now).await?;
+    work.commit().await?;
+    Ok(profile)
+}
