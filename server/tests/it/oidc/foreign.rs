@@ -156,3 +156,127 @@ async fn authlib_of_pypi() {
     command.env("AUTHLIB_INSECURE_TRANSPORT", "1");
     run(command, &stage.settings).await;
 }
+
+/// The authorization scenarios of the Model Context Protocol's conformance suite.
+#[tokio::test(flavor = "multi_thread")]
+async fn mcp_conformance_of_npm() {
+    node("mcp.mjs", &stage().await.settings).await;
+}
+
+/// What its calls go through: the same client as the other tests'.
+async fn fetch(
+    request: openidconnect::HttpRequest,
+) -> Result<openidconnect::HttpResponse, reqwest::Error> {
+    let (parts, body) = request.into_parts();
+    let client = crate::harness::Client::new(([127, 0, 0, 1], 0).into());
+    let answer = client
+        .http
+        .request(parts.method, parts.uri.to_string())
+        .headers(parts.headers)
+        .body(body)
+        .send()
+        .await?;
+    let mut response = openidconnect::http::Response::new(Vec::new());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = answer.headers().clone();
+    *response.body_mut() = answer.bytes().await?.to_vec();
+    Ok(response)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openidconnect_of_crates_io() {
+    use openidconnect::{
+        AccessTokenHash, AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce,
+        OAuth2TokenResponse, PkceCodeChallenge, RedirectUrl, Scope, TokenResponse,
+        core::{
+            CoreAuthenticationFlow, CoreClient, CoreIdTokenVerifier, CoreProviderMetadata,
+            CoreUserInfoClaims,
+        },
+    };
+
+    let stage = stage().await;
+    let text = |part: &str, name: &str| stage.settings[part][name].as_str().unwrap().to_owned();
+    let issuer = IssuerUrl::new(stage.tenant.issuer()).unwrap();
+    let metadata = CoreProviderMetadata::discover_async(issuer, &fetch)
+        .await
+        .unwrap();
+    let client = CoreClient::from_provider_metadata(
+        metadata,
+        ClientId::new(text("web", "client_id")),
+        Some(ClientSecret::new(text("web", "client_secret"))),
+    )
+    .set_redirect_uri(RedirectUrl::new(CALLBACK.to_owned()).unwrap());
+    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+    let (address, state, nonce) = client
+        .authorize_url(
+            CoreAuthenticationFlow::AuthorizationCode,
+            CsrfToken::new_random,
+            Nonce::new_random,
+        )
+        .add_scope(Scope::new("email".to_owned()))
+        .add_scope(Scope::new("offline_access".to_owned()))
+        .set_pkce_challenge(challenge)
+        .url();
+
+    // The person in the browser.
+    let rp = Rp {
+        tenant: stage.tenant.clone(),
+        id: text("web", "client_id"),
+        secret: None,
+    };
+    let mut browser = super::browser::Browser::new(&stage.tenant);
+    let path = format!("{}?{}", address.path(), address.query().unwrap());
+    let end = browser.open(&path).await;
+    let username = stage.settings["username"].as_str().unwrap();
+    let callback = rp.walk(&mut browser, end, username).await;
+    assert_eq!(callback.get("state"), state.secret());
+
+    let code = AuthorizationCode::new(callback.get("code").to_owned());
+    let tokens = client
+        .exchange_code(code)
+        .unwrap()
+        .set_pkce_verifier(verifier)
+        .request_async(&fetch)
+        .await
+        .unwrap();
+    // The keys as they are now: the first ID token of a tenant makes one.
+    let issuer = IssuerUrl::new(stage.tenant.issuer()).unwrap();
+    let metadata = CoreProviderMetadata::discover_async(issuer, &fetch)
+        .await
+        .unwrap();
+    let id_token = tokens.id_token().unwrap();
+    let verifier: CoreIdTokenVerifier<'_> = CoreIdTokenVerifier::new_confidential_client(
+        ClientId::new(text("web", "client_id")),
+        ClientSecret::new(text("web", "client_secret")),
+        metadata.issuer().clone(),
+        metadata.jwks().clone(),
+    );
+    let claims = id_token.claims(&verifier, &nonce).unwrap();
+    let hash = AccessTokenHash::from_token(
+        tokens.access_token(),
+        id_token.signing_alg().unwrap(),
+        id_token.signing_key(&verifier).unwrap(),
+    )
+    .unwrap();
+    assert_eq!(claims.access_token_hash(), Some(&hash));
+    let info: CoreUserInfoClaims = client
+        .user_info(
+            tokens.access_token().to_owned(),
+            Some(claims.subject().clone()),
+        )
+        .unwrap()
+        .request_async(&fetch)
+        .await
+        .unwrap();
+    assert_eq!(info.email().unwrap().as_str(), username);
+    let refreshed = client
+        .exchange_refresh_token(tokens.refresh_token().unwrap())
+        .unwrap()
+        .request_async(&fetch)
+        .await
+        .unwrap();
+    assert_ne!(
+        refreshed.refresh_token().unwrap().secret(),
+        tokens.refresh_token().unwrap().secret()
+    );
+}
