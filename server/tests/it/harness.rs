@@ -186,7 +186,8 @@ pub(crate) fn unique(prefix: &str) -> String {
 #[derive(Clone, Debug)]
 pub(crate) struct Tenant {
     pub(crate) slug: String,
-    public_url: String,
+    /// The base of the issuer.
+    pub(crate) public_url: String,
     addresses: Vec<SocketAddr>,
 }
 

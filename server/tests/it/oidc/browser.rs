@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use reqwest::{Method, StatusCode, header};
 
-use crate::harness::{Answer, Client, PUBLIC_URL, Tenant};
+use crate::harness::{Answer, Client, Tenant};
 
 /// A browser with its cookies. It talks to instance 0, 1, 0, … in turn.
 pub(crate) struct Browser {
@@ -195,7 +195,7 @@ impl Browser {
                 return End::Page(Page { answer, path });
             }
             let location = answer.header("location").to_owned();
-            match location.strip_prefix(PUBLIC_URL) {
+            match location.strip_prefix(&self.tenant.public_url) {
                 Some(here) => {
                     path = here.to_owned();
                     answer = self.send(Method::GET, here, None, &[]).await;
@@ -209,7 +209,7 @@ impl Browser {
     /// Goes to an address, given as path or whole.
     pub(crate) async fn open(&mut self, address: &str) -> End {
         let path = address
-            .strip_prefix(PUBLIC_URL)
+            .strip_prefix(&self.tenant.public_url)
             .unwrap_or(address)
             .to_owned();
         let answer = self.send(Method::GET, &path, None, &[]).await;
