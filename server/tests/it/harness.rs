@@ -192,6 +192,15 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
+    /// A tenant of a server that runs elsewhere.
+    pub(crate) fn at(slug: &str, public_url: &str, address: SocketAddr) -> Self {
+        Self {
+            slug: slug.to_owned(),
+            public_url: public_url.to_owned(),
+            addresses: vec![address],
+        }
+    }
+
     pub(crate) fn issuer(&self) -> String {
         format!("{}/t/{}", self.public_url, self.slug)
     }

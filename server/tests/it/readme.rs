@@ -20,7 +20,11 @@ fn lines_to_try() -> String {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(blocks.len(), 2, "sign-up to logout, and another tenant");
+    assert_eq!(
+        blocks.len(),
+        3,
+        "sign-up to logout, another tenant, a client"
+    );
     blocks.join("\n")
 }
 
@@ -63,6 +67,7 @@ async fn the_lines_of_the_readme_work_as_printed() {
         "\"kty\":\"EC\"",
         "/t/acme",
         "jwks_uri",
+        "ths_",
     ] {
         assert!(
             printed.contains(expected),

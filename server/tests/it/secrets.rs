@@ -48,6 +48,7 @@ async fn no_secret_reaches_a_log_at_any_level() {
             file["operator_token"].as_str().unwrap(),
         )
         .await;
+    let (oauth_secrets, tenant_path) = oauth_story(&dev).await;
     let master_key = std::fs::read_to_string(dev.folder().join("master.key")).unwrap();
     let log = dev.stop().await;
     assert!(
@@ -75,6 +76,13 @@ async fn no_secret_reaches_a_log_at_any_level() {
         "$argon2id",
     ] {
         assert!(!log.contains(secret), "a secret is in the log");
+    }
+    assert!(log.contains(&tenant_path), "the pages did log");
+    for secret in &oauth_secrets {
+        assert!(
+            !log.contains(secret.as_str()),
+            "a secret of OAuth is in the log"
+        );
     }
 
     // What the database keeps opens nothing either.
@@ -113,4 +121,49 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack
         .windows(needle.len())
         .any(|window| window == needle)
+}
+
+/// A user signs in on the pages, and a client does all that clients do; every secret on the way.
+async fn oauth_story(dev: &Dev) -> (Vec<String>, String) {
+    use crate::{
+        harness::{PASSWORD, Tenant},
+        oidc::{browser::Browser, rp::Rp},
+    };
+    let file = dev.file();
+    let public_url = dev.public_url();
+    let port = public_url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let tenant = Tenant::at("demo", &public_url, ([127, 0, 0, 1], port).into());
+    let email = tenant.user().await;
+    let rp = Rp {
+        tenant: tenant.clone(),
+        id: "demo-web".to_owned(),
+        secret: file["clients"][1]["client_secret"]
+            .as_str()
+            .map(str::to_owned),
+    };
+    let mut browser = Browser::new(&tenant);
+    let uri = "http://127.0.0.1/callback";
+    let callback = rp
+        .code(&mut browser, &email, &[("redirect_uri", uri)])
+        .await;
+    let code = callback.get("code").to_owned();
+    let answer = rp.redeem(0, &code, &[("redirect_uri", uri)]).await;
+    let tokens = crate::oidc::rp::tokens_of(&answer);
+    rp.redeem(0, &code, &[("redirect_uri", uri)]).await;
+    rp.userinfo(0, &tokens.access_token).await;
+    rp.introspect(0, &tokens.access_token).await;
+    rp.post(0, "revoke", &[("token", tokens.refresh())]).await;
+    let accounts = browser.cookie("tokenhouse_accounts").unwrap().to_owned();
+    let browser_id = browser.cookie("tokenhouse_browser").unwrap().to_owned();
+    let secrets = vec![
+        PASSWORD.to_owned(),
+        code,
+        crate::oidc::rp::VERIFIER.to_owned(),
+        tokens.refresh().to_owned(),
+        tokens.access_token,
+        tokens.id_token.unwrap(),
+        accounts,
+        browser_id,
+    ];
+    (secrets, "/t/demo/oauth2/authorize".to_owned())
 }

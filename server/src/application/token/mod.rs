@@ -2,7 +2,7 @@
 //!
 //! 1. The client proves who it is.
 //! 2. The client registered for this grant type.
-//! 3. The grant's own file says what is granted, as a [`Granted`].
+//! 3. The grant's own file says what is granted, as a `Granted`.
 //! 4. The tokens are made from it, here, for all grants alike.
 //!
 //! A grant can't forget a step: it is given an [`AuthenticatedClient`] and gives back what was

@@ -243,9 +243,11 @@ impl Keyring for CachedKeyring {
         tenant: &TenantScope,
         algorithm: SigningAlgorithm,
     ) -> Result<Arc<TenantKeys>, Error> {
-        if let Some(keys) = self.opened.get(&tenant.id()).await
-            && keys.jwts.can_sign(algorithm)
-        {
+        let keys = match self.opened.get(&tenant.id()).await {
+            Some(keys) => keys,
+            None => self.reopened(tenant).await?,
+        };
+        if keys.jwts.can_sign(algorithm) {
             return Ok(keys);
         }
         let _turn = self.making.lock().await;

@@ -2,7 +2,7 @@
 //! plans of the OpenID Foundation and the RFCs demand; the names of their modules are in the docs.
 
 mod basic;
-mod browser;
+pub(crate) mod browser;
 mod client_authentication;
 mod codes;
 mod discovery;
@@ -13,5 +13,5 @@ mod logout;
 mod pages;
 mod redirects;
 mod registration;
-mod rp;
+pub(crate) mod rp;
 mod userinfo;
