@@ -47,6 +47,15 @@ pub async fn register(
         return Err(Refusal::NoToken.into());
     }
     let metadata = checked(app, tenant, members).await?;
+    let access = OpaqueToken::<RegistrationAccess>::from_entropy(app.random());
+    let command = CreateClient {
+        id: None,
+        first_party: false,
+        metadata,
+        registration_access: Some(access.digest()),
+    };
+    let (client, secret) = clients::draw(app, command, now);
+    // A token is used up and its client made in one step, or neither.
     let mut work = app.store.begin(tenant).await?;
     match policy.registration {
         RegistrationPolicy::Off => {}
@@ -56,6 +65,7 @@ pub async fn register(
                 return Err(Refusal::InvalidToken("unknown, used up or expired").into());
             }
         }
+        // Of registrations at the very same time a few may pass: the number is a fence, not a law.
         RegistrationPolicy::Open => {
             let registered = work.count_dynamic_clients().await?;
             if registered >= policy.registration_max_clients.into() {
@@ -64,17 +74,9 @@ pub async fn register(
             }
         }
     }
+    work.add_client(&client).await?;
     work.commit().await?;
-    let access = OpaqueToken::<RegistrationAccess>::from_entropy(app.random());
-    let command = CreateClient {
-        id: None,
-        first_party: false,
-        metadata,
-        registration_access: Some(access.digest()),
-    };
-    let (client, secret) = clients::create(app, tenant, command, now)
-        .await
-        .map_err(OAuthError::Failed)?;
+    tracing::info!(client.id = %client.id, "client registered itself");
     Ok(Registered {
         client,
         secret,

@@ -74,6 +74,23 @@ pub async fn create(
     command: CreateClient,
     now: Timestamp,
 ) -> Result<(Client, Option<OpaqueToken<ClientSecret>>), Error> {
+    let (client, secret) = draw(app, command, now);
+    let mut work = app.store.begin(tenant).await?;
+    match work.add_client(&client).await {
+        Err(StoreError::Conflict("clients_pkey")) => return Err(Error::ClientIdTaken),
+        other => other?,
+    }
+    work.commit().await?;
+    tracing::info!(tenant = %tenant.slug(), client.id = %client.id, "client created");
+    Ok((client, secret))
+}
+
+/// A client with its id and secret, not stored yet.
+pub fn draw(
+    app: &App,
+    command: CreateClient,
+    now: Timestamp,
+) -> (Client, Option<OpaqueToken<ClientSecret>>) {
     let secret: Option<OpaqueToken<ClientSecret>> = command
         .metadata
         .auth_method()
@@ -89,14 +106,7 @@ pub async fn create(
         created_at: now,
         updated_at: now,
     };
-    let mut work = app.store.begin(tenant).await?;
-    match work.add_client(&client).await {
-        Err(StoreError::Conflict("clients_pkey")) => return Err(Error::ClientIdTaken),
-        other => other?,
-    }
-    work.commit().await?;
-    tracing::info!(tenant = %tenant.slug(), client.id = %client.id, "client created");
-    Ok((client, secret))
+    (client, secret)
 }
 
 /// One client. The session API's own is nobody's to see.
