@@ -39,6 +39,7 @@ pub fn public_endpoint(app: Arc<App>) -> impl Endpoint + 'static {
         .at("/docs", get(swagger::redirect))
         .at("/docs/", get(swagger::SwaggerUi::new()))
         .at("/docs/*tail", get(swagger::SwaggerUi::new()))
+        .at("/favicon.ico", get(hosted::no_icon))
         .at("/problems/:slug", get(problem_pages::problem_page))
         .at(
             "/t/:tenant/oauth2/authorize",

@@ -1,6 +1,9 @@
 //! The authorization endpoint and the pages between it and its answer.
 
-use poem::{Body, Request, Response, handler, http::StatusCode};
+use poem::{
+    Body, Request, Response, handler,
+    http::{StatusCode, header},
+};
 use zeroize::Zeroizing;
 
 use super::{
@@ -468,4 +471,13 @@ pub(crate) async fn consent(request: &Request, body: Body) -> poem::Result<Respo
         Ok(visit.send(&reply))
     })
     .await
+}
+
+/// `GET /favicon.ico`: browsers ask for it wherever they are, and there is none.
+#[handler]
+pub(crate) fn no_icon() -> Response {
+    Response::builder()
+        .status(StatusCode::NO_CONTENT)
+        .header(header::CACHE_CONTROL, "public, max-age=86400")
+        .finish()
 }
