@@ -1,0 +1,46 @@
+//! Sign-ins.
+
+use async_trait::async_trait;
+
+use crate::{
+    application::error::StoreError,
+    domain::{
+        client::Client,
+        id::{GrantId, SessionId},
+        secret::{BrowserSession, TokenDigest},
+        session::Session,
+        timestamp::Timestamp,
+        user::User,
+    },
+};
+
+#[async_trait]
+pub trait Sessions {
+    async fn add_session(&mut self, session: &Session) -> Result<(), StoreError>;
+    /// The session and its user.
+    async fn session(&mut self, id: SessionId) -> Result<Option<SessionView>, StoreError>;
+    /// The session whose browser holds the token with this digest, and its user.
+    async fn session_of_browser(
+        &mut self,
+        browser: &TokenDigest<BrowserSession>,
+    ) -> Result<Option<SessionView>, StoreError>;
+    /// The user proved anew who they are: the times, the methods and the browser's token change.
+    async fn renew_session(&mut self, session: &Session) -> Result<(), StoreError>;
+    /// Notes that the browser was seen.
+    async fn touch_session(&mut self, id: SessionId, now: Timestamp) -> Result<(), StoreError>;
+    /// The clients that were granted something during the session.
+    async fn clients_of_session(&mut self, id: SessionId) -> Result<Vec<Client>, StoreError>;
+    /// Ends the session and revokes its grants, but those that outlive it; which ones. Ending twice keeps the first end.
+    async fn end_session(
+        &mut self,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Vec<GrantId>, StoreError>;
+}
+
+/// A session and its user as of one moment.
+#[derive(Clone, Debug)]
+pub struct SessionView {
+    pub session: Session,
+    pub user: User,
+}

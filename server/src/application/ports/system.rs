@@ -1,0 +1,46 @@
+//! What the machine gives: time, randomness, encryption, and whether it all works.
+
+use async_trait::async_trait;
+
+use crate::{
+    application::error::{CryptoError, StoreError},
+    domain::{secret::Key256, timestamp::Timestamp},
+};
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Timestamp;
+
+    /// By how many microseconds this clock is ahead of real time. Stores that read their own clock
+    /// add it. Zero outside tests.
+    fn offset_micros(&self) -> i64 {
+        0
+    }
+}
+
+/// Draws randomness fit for keys.
+pub trait Entropy: Send + Sync {
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Authenticated encryption with a key that is used for few messages.
+pub trait Aead: Send + Sync {
+    /// Seals `plaintext` so that it opens only with the same key and context.
+    fn seal(
+        &self,
+        key: &Key256,
+        nonce: [u8; 12],
+        context: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, CryptoError>;
+    /// Opens what [`seal`](Self::seal) gave.
+    fn open(&self, key: &Key256, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CryptoError>;
+}
+
+/// Something that readiness depends on.
+#[async_trait]
+pub trait Dependency: Send + Sync {
+    /// Such as `database`.
+    fn name(&self) -> &'static str;
+    async fn check(&self) -> Result<(), StoreError>;
+}
