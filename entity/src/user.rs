@@ -16,6 +16,12 @@ pub struct Model {
     pub avatar_url: Option<String>,
     /// JSON; members that it lacks are unknown.
     pub profile: String,
+    /// `active` or `disabled`.
+    pub state: String,
+    /// Unique within the tenant.
+    pub external_id: Option<String>,
+    /// JSON: the names of roles.
+    pub roles: String,
     pub password_phc: Option<String>,
     pub not_before: Option<i64>,
     pub created_at: i64,

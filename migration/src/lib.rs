@@ -20,6 +20,7 @@ mod m20261123_000009_expand_clients;
 mod m20261123_000010_expand_sign_ins;
 mod m20261123_000011_create_consents;
 mod m20261123_000012_create_client_origins;
+mod m20261123_000013_expand_users;
 mod tenant_table;
 
 use std::collections::HashSet;
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000010_expand_sign_ins::Migration),
             Box::new(m20261123_000011_create_consents::Migration),
             Box::new(m20261123_000012_create_client_origins::Migration),
+            Box::new(m20261123_000013_expand_users::Migration),
         ]
     }
 }

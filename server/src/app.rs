@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::{
     application::ports::{
-        Aead, ClientKeySets, Clock, Dependency, Entropy, ForeignJwts, KeyMaker, Keyring,
+        Aead, AuditLog, ClientKeySets, Clock, Dependency, Entropy, ForeignJwts, KeyMaker, Keyring,
         LogoutNotifier, Outbound, PasswordHasher, Rotations, SingleUse, Store, Tenants, Views,
     },
     domain::{
@@ -36,6 +36,7 @@ pub struct App {
     pub outbound: Arc<dyn Outbound>,
     pub logouts: Arc<dyn LogoutNotifier>,
     pub passwords: Arc<dyn PasswordHasher>,
+    pub audit: Arc<dyn AuditLog>,
     pub dependencies: Vec<Arc<dyn Dependency>>,
 }
 

@@ -14,6 +14,7 @@ use crate::{
     config::Settings,
     http::{self, health::Readiness},
     infrastructure::{
+        audit::LoggedAudit,
         crypto::{
             self, Aes256Gcm, CachedKeyring, PasswordPool, PasswordPoolOptions, RegisteredKeyJwts,
             SealedKeyMaker,
@@ -220,6 +221,7 @@ async fn assemble(
         views: Arc::new(CachedViews::new(Arc::clone(&store))),
         store,
         rotations,
+        audit: Arc::new(LoggedAudit),
         passwords: Arc::new(PasswordPool::start(
             PasswordPoolOptions::default(),
             Arc::clone(&entropy),

@@ -3,6 +3,7 @@
 
 pub mod access_token;
 pub mod admin;
+pub mod audit;
 pub mod authenticate_client;
 pub mod consents;
 pub mod current_user;
@@ -17,6 +18,7 @@ pub mod login;
 pub mod logout;
 pub mod logout_tokens;
 pub mod oauth;
+pub mod page;
 pub mod ports;
 pub mod profile;
 pub mod refresh;

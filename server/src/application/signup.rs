@@ -12,7 +12,7 @@ use crate::{
         profile::Profile,
         tenant::TenantScope,
         timestamp::Timestamp,
-        user::{AvatarUrl, DisplayName, User},
+        user::{AvatarUrl, DisplayName, User, UserState},
         violation::{Violation, Violations},
     },
 };
@@ -78,6 +78,9 @@ pub async fn signup(
         email_verified: false,
         avatar_url,
         profile: Profile::default(),
+        state: UserState::Active,
+        external_id: None,
+        roles: Vec::new(),
         not_before: None,
         created_at: now,
         updated_at: now,

@@ -76,6 +76,11 @@ id_type!(
     /// A remembered consent.
     ConsentId
 );
+id_type!(
+    /// An entry of the audit log.
+    AuditEntryId
+);
+
 /// The `jti` of an access token. It names the token's grant, so that the end of the grant is the
 /// end of the token wherever a resource server asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! Nothing here awaits, reads a clock, draws randomness or knows a database. What a rule needs it
 //! is given; what should happen it answers, and `application` does it.
 
+pub mod audit;
 pub mod authorization;
 pub mod branding;
 pub mod claims;
@@ -16,6 +17,7 @@ pub mod password;
 pub mod policy_patch;
 pub mod profile;
 pub mod refresh;
+pub mod role;
 pub mod scope;
 pub mod secret;
 pub mod session;

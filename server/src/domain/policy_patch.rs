@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     client::registration::is_resource,
+    role::{self, MAX_ROLES},
     scope::Scopes,
     tenant::Policy,
     violation::{Violation, Violations},
@@ -99,6 +100,11 @@ fn rule_of(name: &str) -> String {
         "branding" => {
             "must have logo_url, an https address, and accent, a colour such as #2f5bd8; both may be missing"
         }
+        "roles" => {
+            "must be an object of roles by name ([a-z0-9] and [a-z0-9._/-], at most 64): each with description, \
+             client_id and permissions, of which all may be missing; tokenhouse:admin and tokenhouse:admin:read are \
+             the only permissions that begin with tokenhouse:"
+        }
         _ => "must be a list of strings",
     }
     .to_owned()
@@ -144,8 +150,12 @@ fn broken_rules(policy: &Policy) -> impl Iterator<Item = Violation> {
     check(
         "registration_scopes",
         &policy.registration_scopes,
-        |text| Scopes::parse(text).is_ok_and(|scopes| scopes.iter().count() == 1),
-        "must be a scope",
+        |text| {
+            // Whoever registers itself must not give itself power over the tenant.
+            Scopes::parse(text).is_ok_and(|scopes| scopes.iter().count() == 1)
+                && !role::is_reserved(text)
+        },
+        "must be a scope that does not begin with tokenhouse:",
     );
     if policy.refresh_idle_ttl > policy.refresh_absolute_ttl {
         found.push(violation(
@@ -158,6 +168,15 @@ fn broken_rules(policy: &Policy) -> impl Iterator<Item = Violation> {
             "session_idle_ttl",
             "must not exceed session_absolute_ttl",
         ));
+    }
+    if policy.roles.len() > MAX_ROLES {
+        found.push(violation("roles", "must be at most 100"));
+    }
+    for (name, role) in &policy.roles {
+        let rule = role.broken_rule();
+        // RFC 6901 §3: the slash of a name is no step of the pointer.
+        let name = name.as_str().replace('/', "~1");
+        found.extend(rule.map(|rule| violation(&format!("roles/{name}"), rule)));
     }
     let logo = policy.branding.logo_url.as_ref();
     if logo.is_some_and(|url| super::client::registration::web_uri(url.as_str()).is_none()) {

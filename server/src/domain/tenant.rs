@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{branding::Accent, id::TenantId, signing_key::SigningAlgorithm, timestamp::Timestamp};
+use super::{
+    branding::Accent, id::TenantId, role::RoleDefinitions, signing_key::SigningAlgorithm,
+    timestamp::Timestamp,
+};
 
 /// The part of a URL that names a tenant: `[a-z0-9](-?[a-z0-9])*`, 1 to 63 characters.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -134,6 +137,8 @@ pub struct Policy {
     /// Clients that register themselves must use PKCE, also when they have credentials.
     pub require_pkce: bool,
     pub branding: Branding,
+    /// What the names of roles mean.
+    pub roles: RoleDefinitions,
 }
 
 /// Who may register clients at the registration endpoint (RFC 7591 §3).
@@ -178,6 +183,7 @@ impl Default for Policy {
             registration_scopes: Vec::new(),
             require_pkce: true,
             branding: Branding::default(),
+            roles: RoleDefinitions::new(),
         }
     }
 }
@@ -263,6 +269,16 @@ impl TenantScope {
 
     pub fn name(&self) -> &str {
         &self.0.tenant.name
+    }
+
+    /// Whether the tenant serves its users; administrators may see one that doesn't.
+    pub fn serves(&self) -> bool {
+        self.0.tenant.state == TenantState::Active
+    }
+
+    /// The tenant as the directory knows it.
+    pub fn tenant(&self) -> &Tenant {
+        &self.0.tenant
     }
 
     pub fn not_before(&self) -> Option<Timestamp> {

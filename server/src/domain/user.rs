@@ -2,7 +2,9 @@
 
 use url::Url;
 
-use super::{email::EmailAddress, id::UserId, profile::Profile, timestamp::Timestamp};
+use super::{
+    email::EmailAddress, id::UserId, profile::Profile, role::RoleName, timestamp::Timestamp,
+};
 
 /// A user of one tenant, without its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,10 +15,63 @@ pub struct User {
     pub email_verified: bool,
     pub avatar_url: Option<AvatarUrl>,
     pub profile: Profile,
+    pub state: UserState,
+    /// The id that another system knows the user by; unique within the tenant.
+    pub external_id: Option<ExternalId>,
+    /// In order of name, each once.
+    pub roles: Vec<RoleName>,
     /// Sign-ins from before this point count no more.
     pub not_before: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+/// Whether a user may sign in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserState {
+    #[default]
+    Active,
+    /// Nobody signs in as this user, and nothing that it granted counts.
+    Disabled,
+}
+
+impl UserState {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Active, Self::Disabled]
+            .into_iter()
+            .find(|known| known.name() == name)
+    }
+}
+
+/// An id that another system gave a user: 1 to 255 characters without control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalId(String);
+
+/// Why a text is no [`ExternalId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must have 1 to 255 characters and no control characters")]
+pub struct NotAnExternalId;
+
+impl ExternalId {
+    /// Reads an id. Nothing is folded or trimmed: it is compared as the other system wrote it.
+    pub fn parse(text: &str) -> Result<Self, NotAnExternalId> {
+        if (1..=255).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotAnExternalId)
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// How a user wants to be called: 1 to 200 characters without control characters.
@@ -81,6 +136,30 @@ impl AvatarUrl {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+#[cfg(test)]
+pub mod tests_support {
+    use super::*;
+
+    /// A user without anything special.
+    pub fn user() -> User {
+        let at = Timestamp::from_micros(1_000_000);
+        User {
+            id: UserId::new(at, [1; 10]),
+            name: DisplayName::parse("Ada Lovelace").expect("a name"),
+            email: EmailAddress::parse("ada@example.com").expect("an address"),
+            email_verified: false,
+            avatar_url: None,
+            profile: Profile::default(),
+            state: UserState::Active,
+            external_id: None,
+            roles: Vec::new(),
+            not_before: None,
+            created_at: at,
+            updated_at: at,
+        }
     }
 }
 

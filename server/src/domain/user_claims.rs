@@ -117,21 +117,13 @@ fn of(user: &User, wanted: impl Fn(&str) -> bool) -> Map<String, Value> {
 mod tests {
     use super::*;
     use crate::domain::{
-        email::EmailAddress,
-        id::UserId,
         profile::{Address, Profile},
-        timestamp::Timestamp,
-        user::DisplayName,
+        user::tests_support::user,
     };
 
     fn ada() -> User {
-        let now = Timestamp::from_micros(1_000_000);
         User {
-            id: UserId::new(now, [1; 10]),
-            name: DisplayName::parse("Ada Lovelace").expect("a name"),
-            email: EmailAddress::parse("ada@example.com").expect("an address"),
             email_verified: true,
-            avatar_url: None,
             profile: Profile {
                 given_name: Some("Ada".into()),
                 address: Some(Address {
@@ -140,9 +132,7 @@ mod tests {
                 }),
                 ..Profile::default()
             },
-            not_before: None,
-            created_at: now,
-            updated_at: now,
+            ..user()
         }
     }
 

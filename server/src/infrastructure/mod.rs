@@ -1,5 +1,6 @@
 //! What the ports are made of: one technology a folder.
 
+pub mod audit;
 pub mod clock;
 pub mod crypto;
 pub mod database;

@@ -2,21 +2,23 @@
 
 use serde_json::{Map, Value};
 
-use super::OperatorCaller;
+use super::administration::Administration;
 use crate::{
     app::App,
     application::{
         error::{Error, StoreError},
+        page::{Page, with_one_more},
         refresh, registration,
     },
     domain::{
+        audit::{Event, EventKind},
         client::{
             Client, ClientId,
             metadata::ClientMetadata,
             registration::{Door, Registration, read},
         },
         secret::{ClientSecret, OpaqueToken, RegistrationAccess, TokenDigest},
-        tenant::{Slug, TenantScope},
+        tenant::TenantScope,
         timestamp::Timestamp,
     },
 };
@@ -32,21 +34,10 @@ pub struct CreateClient {
     pub registration_access: Option<TokenDigest<RegistrationAccess>>,
 }
 
-/// The tenant that an administrator works on; a suspended one too.
-pub async fn tenant(
-    app: &App,
-    _operator: OperatorCaller,
-    slug: &str,
-) -> Result<TenantScope, Error> {
-    let slug = Slug::parse(slug).map_err(|_| Error::NotFound)?;
-    let tenant = app.tenants.by_slug(&slug).await?.ok_or(Error::NotFound)?;
-    Ok(tenant.administer(&app.public_url))
-}
-
 /// Makes a client from what an administrator sent.
 pub async fn register(
     app: &App,
-    tenant: &TenantScope,
+    admin: &Administration,
     members: &Map<String, Value>,
     now: Timestamp,
 ) -> Result<(Client, Option<OpaqueToken<ClientSecret>>), Error> {
@@ -64,7 +55,10 @@ pub async fn register(
         metadata,
         registration_access: None,
     };
-    create(app, tenant, command, now).await
+    let (client, secret) = create(app, admin.tenant(), command, now).await?;
+    let event = Event::new(EventKind::ClientCreated).target(&client.id);
+    admin.note(app, event, now);
+    Ok((client, secret))
 }
 
 /// Makes a client; one that authenticates with a secret gets it.
@@ -118,14 +112,6 @@ pub async fn find(app: &App, tenant: &TenantScope, id: &str) -> Result<Client, E
         .ok_or(Error::NotFound)
 }
 
-/// A page of clients in order of id.
-#[derive(Clone, Debug)]
-pub struct Page {
-    pub items: Vec<Client>,
-    /// Where the next page starts; none at the end.
-    pub next: Option<ClientId>,
-}
-
 /// Up to `limit` clients behind `after`.
 pub async fn page(
     app: &App,
@@ -133,23 +119,24 @@ pub async fn page(
     after: Option<&ClientId>,
     limit: u32,
     q: Option<&str>,
-) -> Result<Page, Error> {
+) -> Result<Page<Client, ClientId>, Error> {
     let mut view = app.store.view(tenant).await?;
-    // One more than asked for tells whether there is a next page.
-    let mut items = view.clients_page(after, limit.saturating_add(1), q).await?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = more
-        .then(|| items.last().map(|client| client.id.clone()))
-        .flatten();
-    Ok(Page { items, next })
+    let items = view.clients_page(after, with_one_more(limit), q).await?;
+    Ok(Page::of(items, limit, |client| client.id.clone()))
 }
 
 /// Deletes a client; every grant it has ends.
-pub async fn delete(app: &App, tenant: &TenantScope, id: &str) -> Result<(), Error> {
-    let client = find(app, tenant, id).await?;
-    remove(app, tenant, &client.id).await
+pub async fn delete(
+    app: &App,
+    admin: &Administration,
+    id: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let client = find(app, admin.tenant(), id).await?;
+    remove(app, admin.tenant(), &client.id).await?;
+    let event = Event::new(EventKind::ClientDeleted).target(&client.id);
+    admin.note(app, event, now);
+    Ok(())
 }
 
 /// Deletes a client that was found.

@@ -1,5 +1,6 @@
 //! What the operator and tenant administrators do.
 
+pub mod administration;
 pub mod clients;
 pub mod settings;
 pub mod tenants;

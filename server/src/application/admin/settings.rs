@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::OperatorCaller;
+use super::administration::Administration;
 use crate::{
     app::App,
     application::{error::Error, ports::InitialAccessToken},
     domain::{
+        audit::{Event, EventKind},
         policy_patch,
         secret::{InitialAccess, OpaqueToken},
-        tenant::{Slug, Tenant, TenantScope},
+        tenant::{Policy, Tenant},
         timestamp::Timestamp,
     },
 };
@@ -20,25 +21,29 @@ use crate::{
 /// second.
 pub async fn patch(
     app: &App,
-    operator: OperatorCaller,
-    slug: &str,
+    admin: &Administration,
     seen: Option<&str>,
     members: &Map<String, Value>,
     now: Timestamp,
 ) -> Result<Tenant, Error> {
-    let tenant = super::tenants::read(app, operator, slug).await?;
-    if seen.is_some_and(|seen| seen != version(&tenant)) {
+    let tenant = admin.tenant().tenant();
+    if seen.is_some_and(|seen| seen != version(tenant)) {
         return Err(Error::Stale);
     }
     let policy = policy_patch::patched(&tenant.policy, members).map_err(Error::Invalid)?;
-    let slug = Slug::parse(slug).map_err(|_| Error::NotFound)?;
     let changed = app
         .tenants
-        .set_policy(&slug, &policy, tenant.updated_at, now)
+        .set_policy(&tenant.slug, &policy, tenant.updated_at, now)
         .await?
         .ok_or(Error::Stale)?;
-    tracing::info!(tenant = %slug, "settings changed");
+    let event = Event::new(EventKind::SettingsChanged)
+        .change(&written(&tenant.policy), &written(&changed.policy));
+    admin.note(app, event, now);
     Ok(changed)
+}
+
+fn written(policy: &Policy) -> Value {
+    serde_json::to_value(policy).unwrap_or_default()
 }
 
 /// What tells one state of a tenant from another: its `ETag`.
@@ -49,7 +54,7 @@ pub fn version(tenant: &Tenant) -> String {
 /// Makes a token that allows to register clients (RFC 7591 §3).
 pub async fn create_initial_access(
     app: &App,
-    tenant: &TenantScope,
+    admin: &Administration,
     uses: Option<u32>,
     lifetime: Option<Duration>,
     now: Timestamp,
@@ -62,8 +67,10 @@ pub async fn create_initial_access(
         expires_at: lifetime.map(|lifetime| now + lifetime),
         created_at: now,
     };
-    let mut work = app.store.begin(tenant).await?;
+    let mut work = app.store.begin(admin.tenant()).await?;
     work.add_initial_access(&stored).await?;
     work.commit().await?;
+    let event = Event::new(EventKind::RegistrationTokenCreated).target(stored.id);
+    admin.note(app, event, now);
     Ok((stored, token))
 }

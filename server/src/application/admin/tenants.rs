@@ -3,7 +3,10 @@
 use super::OperatorCaller;
 use crate::{
     app::App,
-    application::error::{Error, StoreError},
+    application::{
+        error::{Error, StoreError},
+        page::{Page, with_one_more},
+    },
     domain::{
         client::Client,
         id::TenantId,
@@ -84,14 +87,6 @@ pub async fn read(app: &App, _operator: OperatorCaller, slug: &str) -> Result<Te
     app.tenants.by_slug(&slug).await?.ok_or(Error::NotFound)
 }
 
-/// A page of tenants in order of slug.
-#[derive(Clone, Debug)]
-pub struct Page {
-    pub items: Vec<Tenant>,
-    /// Where the next page starts; none at the end.
-    pub next: Option<Slug>,
-}
-
 /// Up to `limit` tenants behind `after`. Costs the page, whatever the number of tenants.
 pub async fn page(
     app: &App,
@@ -99,16 +94,9 @@ pub async fn page(
     after: Option<&Slug>,
     limit: u32,
     q: Option<&str>,
-) -> Result<Page, Error> {
-    // One more than asked for tells whether there is a next page.
-    let mut items = app.tenants.page(after, limit.saturating_add(1), q).await?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = more
-        .then(|| items.last().map(|tenant| tenant.slug.clone()))
-        .flatten();
-    Ok(Page { items, next })
+) -> Result<Page<Tenant, Slug>, Error> {
+    let items = app.tenants.page(after, with_one_more(limit), q).await?;
+    Ok(Page::of(items, limit, |tenant| tenant.slug.clone()))
 }
 
 /// Suspends or resumes a tenant. Other instances follow within a second.

@@ -4,6 +4,7 @@
 //! [`TenantScope`](crate::domain::tenant::TenantScope) when work begins and the unit of work sees that
 //! tenant alone.
 
+mod audit;
 mod client_keys;
 mod clients;
 mod consents;
@@ -22,6 +23,7 @@ mod tenants;
 mod users;
 mod views;
 
+pub use audit::AuditLog;
 pub use client_keys::ClientKeySets;
 pub use clients::{Clients, InitialAccessToken};
 pub use consents::Consents;

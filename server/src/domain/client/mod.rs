@@ -7,6 +7,8 @@ pub mod registration;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use self::metadata::{AuthMethod, ClientMetadata, GrantType};
 use super::{
     secret::{ClientSecret, RegistrationAccess, TokenDigest},
@@ -15,7 +17,8 @@ use super::{
 
 /// The `client_id`: 1 to 64 characters of `[A-Za-z0-9._-]`, and never a UUID: a client must not be
 /// taken for a user, whose `sub` is one (RFC 9700 §4.15).
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ClientId(String);
 
 /// Why a text is no [`ClientId`].
@@ -49,6 +52,20 @@ impl ClientId {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for ClientId {
+    type Error = NotAClientId;
+
+    fn try_from(text: String) -> Result<Self, NotAClientId> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ClientId> for String {
+    fn from(id: ClientId) -> Self {
+        id.0
     }
 }
 

@@ -1,25 +1,19 @@
 //! Clients on the wire: the members of RFC 7591 and OpenID Connect Dynamic Client Registration, and
 //! ours.
 
-use std::borrow::Cow;
-
 use poem_openapi::{
     Object,
-    registry::{MetaSchemaRef, Registry},
-    types::{Any, Example, Type},
+    types::{Any, Example},
 };
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{
-    domain::{
-        client::{
-            Client,
-            metadata::{ApplicationType, Introspection, SubjectType},
-        },
-        secret::{ClientSecret, OpaqueToken},
+use crate::domain::{
+    client::{
+        Client,
+        metadata::{ApplicationType, Introspection, SubjectType},
     },
-    http::extract::body::{FromMembers, Members},
+    secret::{ClientSecret, OpaqueToken},
 };
 
 /// What a client registers. Every member may be missing.
@@ -266,7 +260,7 @@ impl Example for ClientView {
 /// A client to be made by an administrator.
 #[derive(Debug, Object)]
 #[oai(example, skip_serializing_if_is_none)]
-struct CreateClientBody {
+pub struct CreateClientBody {
     /// A fresh one when missing.
     #[oai(validator(max_length = 64))]
     client_id: Option<String>,
@@ -287,44 +281,6 @@ impl Example for CreateClientBody {
                 ..ClientMetadataView::default()
             },
         }
-    }
-}
-
-/// The members of a client that an administrator sends, unread: one set of rules reads them at both
-/// doors.
-#[derive(Debug)]
-pub struct CreateClientMembers(pub Map<String, Value>);
-
-impl FromMembers for CreateClientMembers {
-    fn from_members(members: &mut Members) -> Option<Self> {
-        Some(Self(members.take_all()))
-    }
-}
-
-impl Type for CreateClientMembers {
-    const IS_REQUIRED: bool = true;
-
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        CreateClientBody::name()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        CreateClientBody::schema_ref()
-    }
-
-    fn register(registry: &mut Registry) {
-        CreateClientBody::register(registry);
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
     }
 }
 

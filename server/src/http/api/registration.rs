@@ -23,7 +23,7 @@ use crate::{
         extract::{
             body::read,
             credentials::BearerToken,
-            tenant::{ClientPath, TenantPath},
+            tenant::{Segment, TenantPath},
         },
         respond::{
             answer::{Answer, NoContent, refusals},
@@ -92,7 +92,7 @@ impl RegistrationApi {
         /// The tenant's slug.
         tenant: TenantPath,
         /// The client.
-        client_id: ClientPath,
+        client_id: Segment<5>,
         bearer: RegistrationToken,
     ) -> Result<Answer<200, ClientView>, OAuthRefused<RegistrationRefusals>> {
         let token = bearer.text();
@@ -115,7 +115,7 @@ impl RegistrationApi {
         /// The tenant's slug.
         tenant: TenantPath,
         /// The client.
-        client_id: ClientPath,
+        client_id: Segment<5>,
         bearer: RegistrationToken,
         body: MetadataBody,
     ) -> Result<Answer<200, ClientView>, OAuthRefused<RegistrationRefusals>> {
@@ -140,7 +140,7 @@ impl RegistrationApi {
         /// The tenant's slug.
         tenant: TenantPath,
         /// The client.
-        client_id: ClientPath,
+        client_id: Segment<5>,
         bearer: RegistrationToken,
     ) -> Result<NoContent, OAuthRefused<RegistrationRefusals>> {
         let token = bearer.text();

@@ -53,6 +53,15 @@ fn authorization(request: &Request) -> Authorization<'_> {
     }
 }
 
+/// The bearer token; an unusable header is a token that is nobody's.
+pub(super) fn bearer(request: &Request) -> Option<&str> {
+    match authorization(request) {
+        Authorization::Absent => None,
+        Authorization::Bearer(token) => Some(token),
+        Authorization::Unusable => Some(""),
+    }
+}
+
 fn bearer_scheme(description: &'static str, format: Option<&'static str>) -> MetaSecurityScheme {
     MetaSecurityScheme {
         ty: "http",
@@ -108,12 +117,8 @@ impl<'a> ApiExtractor<'a> for Operator {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let bearer = match authorization(request) {
-            Authorization::Absent => None,
-            Authorization::Bearer(token) => Some(token),
-            Authorization::Unusable => Some(""),
-        };
-        let caller = admin::authenticate_operator(app(request)?, bearer).map_err(Problem::from)?;
+        let caller =
+            admin::authenticate_operator(app(request)?, bearer(request)).map_err(Problem::from)?;
         Ok(Self(caller))
     }
 }

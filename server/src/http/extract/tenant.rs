@@ -45,12 +45,12 @@ impl<'a> ApiExtractor<'a> for TenantPath {
     }
 }
 
-/// The last segment of the path: the client that it names, unread. (The framework binds its own
-/// path parameters by position, and would take the tenant for it.)
+/// The id at one place of the path, unread: `/admin/v1/tenants/{tenant}/users/{id}` has it at 6. (The
+/// framework binds its own path parameters by order, and would take the tenant for it.)
 #[derive(Clone, Debug)]
-pub struct ClientPath(pub String);
+pub struct Segment<const AT: usize>(pub String);
 
-impl<'a> ApiExtractor<'a> for ClientPath {
+impl<'a, const AT: usize> ApiExtractor<'a> for Segment<AT> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
     const PARAM_IS_REQUIRED: bool = true;
 
@@ -63,8 +63,7 @@ impl<'a> ApiExtractor<'a> for ClientPath {
 
     fn param_schema_ref() -> Option<MetaSchemaRef> {
         let schema = MetaSchema {
-            max_length: Some(64),
-            example: Some("demo-web".into()),
+            max_length: Some(255),
             ..MetaSchema::new("string")
         };
         Some(MetaSchemaRef::Inline(Box::new(schema)))
@@ -75,10 +74,15 @@ impl<'a> ApiExtractor<'a> for ClientPath {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<String>,
     ) -> Result<Self> {
-        // No client id needs escaping: what is escaped is none.
-        let segment = request.original_uri().path().rsplit('/').next();
-        Ok(Self(segment.unwrap_or_default().to_owned()))
+        // No id of ours needs escaping: what is escaped is none.
+        Ok(Self(segment(request, AT).to_owned()))
     }
+}
+
+/// One part of the path as it was sent, counted from the empty one before the first slash.
+pub(super) fn segment(request: &Request, at: usize) -> &str {
+    let path = request.original_uri().path();
+    path.split('/').nth(at).unwrap_or_default()
 }
 
 /// The schema of a tenant's slug.

@@ -14,7 +14,7 @@ use crate::{
         password::PasswordHash,
         profile::Profile,
         timestamp::Timestamp,
-        user::{AvatarUrl, DisplayName, User},
+        user::{AvatarUrl, DisplayName, ExternalId, User, UserState},
     },
 };
 
@@ -28,6 +28,9 @@ impl Users for TenantTx {
             name: Set(user.name.as_str().to_owned()),
             avatar_url: Set(user.avatar_url.as_ref().map(|url| url.as_str().to_owned())),
             profile: Set(written(&user.profile)?),
+            state: Set(user.state.name().to_owned()),
+            external_id: Set(user.external_id.as_ref().map(|id| id.as_str().to_owned())),
+            roles: Set(written(&user.roles)?),
             password_phc: Set(Some(password.as_phc().to_owned())),
             not_before: Set(user.not_before.map(Timestamp::as_micros)),
             created_at: Set(user.created_at.as_micros()),
@@ -74,8 +77,8 @@ impl Users for TenantTx {
     }
 }
 
-fn written(profile: &Profile) -> Result<String, StoreError> {
-    serde_json::to_string(profile).map_err(|error| StoreError::Unavailable(Box::new(error)))
+fn written(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Unavailable(Box::new(error)))
 }
 
 pub(super) fn read_user(row: user::Model) -> Result<User, StoreError> {
@@ -93,6 +96,12 @@ pub(super) fn read_user(row: user::Model) -> Result<User, StoreError> {
             .map(|url| at.read("avatar_url", AvatarUrl::parse(&url)))
             .transpose()?,
         profile: at.read("profile", serde_json::from_str(&row.profile))?,
+        state: UserState::parse(&row.state).ok_or_else(|| at.corrupt("state"))?,
+        external_id: row
+            .external_id
+            .map(|id| at.read("external_id", ExternalId::parse(&id)))
+            .transpose()?,
+        roles: at.read("roles", serde_json::from_str(&row.roles))?,
         not_before: time(row.not_before),
         created_at: Timestamp::from_micros(row.created_at),
         updated_at: Timestamp::from_micros(row.updated_at),

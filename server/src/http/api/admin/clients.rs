@@ -2,16 +2,11 @@
 
 use std::sync::Arc;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use poem::{http::header, web::Data};
-use poem_openapi::{
-    Object, OpenApi,
-    param::{Path, Query},
-    types::Example,
-};
+use poem_openapi::{Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 
-use super::{DEFAULT_LIMIT, MAX_LIMIT, check_query, default_limit, read_cursor};
+use super::page::{self, check_query, default_limit, read_cursor, write_cursor};
 use crate::{
     app::App,
     application::admin::clients,
@@ -19,9 +14,11 @@ use crate::{
     http::{
         api::{
             Tag,
-            client_wire::{ClientView, CreateClientMembers},
+            client_wire::{ClientView, CreateClientBody},
         },
-        extract::{body::JsonBody, credentials::Operator},
+        extract::{
+            administration::Administered, body::JsonBody, raw_members::RawMembers, tenant::Segment,
+        },
         respond::{
             answer::{Answer, NoContent, Refused, refusals},
             json::Nullable,
@@ -37,7 +34,8 @@ refusals! {
     /// Refusals of a creation.
     CreateClientRefusals {
         400 => "The body is not valid; `errors` points at every member that is wrong.",
-        401 => "No operator token, or a wrong one.",
+        401 => "No credential that counts for this tenant.",
+        403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
         404 => "No such tenant.",
         409 => "The client id is taken.",
         413 => "The body is too large.",
@@ -51,7 +49,8 @@ refusals! {
     /// Refusals of a list.
     ListClientsRefusals {
         400 => "A parameter is not valid.",
-        401 => "No operator token, or a wrong one.",
+        401 => "No credential that counts for this tenant.",
+        403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
         404 => "No such tenant.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
@@ -61,7 +60,8 @@ refusals! {
 refusals! {
     /// Refusals of an operation on one client.
     ClientRefusals {
-        401 => "No operator token, or a wrong one.",
+        401 => "No credential that counts for this tenant.",
+        403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
         404 => "No such tenant or client.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
@@ -82,13 +82,13 @@ impl ClientsApi {
     async fn create_client(
         &self,
         app: Data<&Arc<App>>,
-        operator: Operator,
         /// The tenant's slug.
-        tenant: Path<String>,
-        body: JsonBody<CreateClientMembers>,
+        tenant: Administered,
+        body: JsonBody<RawMembers<CreateClientBody>>,
     ) -> Result<Answer<201, ClientView>, Refused<CreateClientRefusals>> {
-        let scope = clients::tenant(&app, operator.0, &tenant).await?;
-        let (client, secret) = clients::register(&app, &scope, &body.0.0, app.now()).await?;
+        let scope = tenant.tenant();
+        let (client, secret) =
+            clients::register(&app, &tenant.0, &body.0.members, app.now()).await?;
         let location = format!(
             "{}/admin/v1/tenants/{}/clients/{}",
             app.public_url.as_str().trim_end_matches('/'),
@@ -110,9 +110,8 @@ impl ClientsApi {
     async fn list_clients(
         &self,
         app: Data<&Arc<App>>,
-        operator: Operator,
         /// The tenant's slug.
-        tenant: Path<String>,
+        tenant: Administered,
         /// How many clients at most.
         #[oai(
             validator(minimum(value = "1"), maximum(value = "200")),
@@ -126,24 +125,18 @@ impl ClientsApi {
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
     ) -> Result<Answer<200, ClientPage>, Refused<ListClientsRefusals>> {
-        let scope = clients::tenant(&app, operator.0, &tenant).await?;
-        let limit = u32::try_from(limit.0)
-            .unwrap_or(DEFAULT_LIMIT)
-            .clamp(1, MAX_LIMIT);
-        let after = cursor
-            .0
-            .as_deref()
-            .map(|text| read_cursor(text, ClientId::parse))
-            .transpose()?;
+        let scope = tenant.tenant();
+        let limit = page::limit(limit.0);
+        let after = read_cursor(cursor.0.as_deref(), ClientId::parse)?;
         check_query(q.0.as_deref())?;
-        let page = clients::page(&app, &scope, after.as_ref(), limit, q.0.as_deref()).await?;
+        let page = clients::page(&app, scope, after.as_ref(), limit, q.0.as_deref()).await?;
         Ok(Answer::new(ClientPage {
             items: page
                 .items
                 .iter()
                 .map(|client| ClientView::new(client, None))
                 .collect(),
-            next_cursor: Nullable(page.next.map(|id| URL_SAFE_NO_PAD.encode(id.as_str()))),
+            next_cursor: Nullable(page.next.map(|id| write_cursor(id.as_str()))),
         }))
     }
 
@@ -156,14 +149,13 @@ impl ClientsApi {
     async fn get_client(
         &self,
         app: Data<&Arc<App>>,
-        operator: Operator,
         /// The tenant's slug.
-        tenant: Path<String>,
+        tenant: Administered,
         /// The client.
-        client_id: Path<String>,
+        client_id: Segment<6>,
     ) -> Result<Answer<200, ClientView>, Refused<ClientRefusals>> {
-        let scope = clients::tenant(&app, operator.0, &tenant).await?;
-        let client = clients::find(&app, &scope, &client_id).await?;
+        let scope = tenant.tenant();
+        let client = clients::find(&app, scope, &client_id.0).await?;
         Ok(Answer::new(ClientView::new(&client, None)))
     }
 
@@ -178,14 +170,12 @@ impl ClientsApi {
     async fn delete_client(
         &self,
         app: Data<&Arc<App>>,
-        operator: Operator,
         /// The tenant's slug.
-        tenant: Path<String>,
+        tenant: Administered,
         /// The client.
-        client_id: Path<String>,
+        client_id: Segment<6>,
     ) -> Result<NoContent, Refused<ClientRefusals>> {
-        let scope = clients::tenant(&app, operator.0, &tenant).await?;
-        clients::delete(&app, &scope, &client_id).await?;
+        clients::delete(&app, &tenant.0, &client_id.0, app.now()).await?;
         Ok(NoContent::default())
     }
 }

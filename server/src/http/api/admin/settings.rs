@@ -1,29 +1,26 @@
 //! A tenant's settings, and tokens that allow to register clients.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use poem::{Request, RequestBody, http::header, web::Data};
-use poem_openapi::{
-    Object, OpenApi,
-    param::Path,
-    registry::{MetaSchemaRef, Registry},
-    types::{Example, Type},
-};
+use poem::{http::header, web::Data};
+use poem_openapi::{Object, OpenApi, types::Example};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use crate::{
     app::App,
-    application::admin::{clients, settings, tenants},
+    application::admin::settings,
     domain::{
         branding::Accent,
+        role::Role,
         tenant::{Policy, RegistrationPolicy, Tenant},
     },
     http::{
         api::Tag,
         extract::{
+            administration::Administered,
             body::{FromMembers, JsonBody, Members},
-            credentials::Operator,
+            if_match::IfMatch,
+            raw_members::RawMembers,
         },
         respond::{
             answer::{Answer, Refused, refusals},
@@ -39,7 +36,8 @@ pub struct SettingsApi;
 refusals! {
     /// Refusals of reading settings.
     ReadSettingsRefusals {
-        401 => "No operator token, or a wrong one.",
+        401 => "No credential that counts for this tenant.",
+        403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
         404 => "No such tenant.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
@@ -50,7 +48,8 @@ refusals! {
     /// Refusals of a change.
     ChangeSettingsRefusals {
         400 => "The body is not valid; `errors` points at every member that is wrong.",
-        401 => "No operator token, or a wrong one.",
+        401 => "No credential that counts for this tenant.",
+        403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
         404 => "No such tenant.",
         412 => "The settings were changed since `If-Match`.",
         413 => "The body is too large.",
@@ -64,7 +63,8 @@ refusals! {
     /// Refusals of making a registration token.
     CreateTokenRefusals {
         400 => "The body is not valid; `errors` points at every member that is wrong.",
-        401 => "No operator token, or a wrong one.",
+        401 => "No credential that counts for this tenant.",
+        403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
         404 => "No such tenant.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
@@ -83,13 +83,10 @@ impl SettingsApi {
     )]
     async fn get_settings(
         &self,
-        app: Data<&Arc<App>>,
-        operator: Operator,
         /// The tenant's slug.
-        tenant: Path<String>,
+        tenant: Administered,
     ) -> Result<Answer<200, SettingsView>, Refused<ReadSettingsRefusals>> {
-        let tenant = tenants::read(&app, operator.0, &tenant).await?;
-        Ok(answer(&tenant))
+        Ok(answer(tenant.tenant().tenant()))
     }
 
     /// Change the settings
@@ -104,15 +101,15 @@ impl SettingsApi {
     async fn update_settings(
         &self,
         app: Data<&Arc<App>>,
-        operator: Operator,
         /// The tenant's slug.
-        tenant: Path<String>,
+        tenant: Administered,
+        /// The `ETag` of the settings as they were read; without it the change is made whatever they are.
+        #[oai(name = "If-Match")]
         seen: IfMatch,
-        body: JsonBody<SettingsPatch>,
+        body: JsonBody<RawMembers<SettingsChange>>,
     ) -> Result<Answer<200, SettingsView>, Refused<ChangeSettingsRefusals>> {
         let seen = seen.0.as_deref();
-        let changed =
-            settings::patch(&app, operator.0, &tenant, seen, &body.0.0, app.now()).await?;
+        let changed = settings::patch(&app, &tenant.0, seen, &body.0.members, app.now()).await?;
         Ok(answer(&changed))
     }
 
@@ -128,17 +125,15 @@ impl SettingsApi {
     async fn create_registration_token(
         &self,
         app: Data<&Arc<App>>,
-        operator: Operator,
         /// The tenant's slug.
-        tenant: Path<String>,
+        tenant: Administered,
         body: JsonBody<RegistrationTokenBody>,
     ) -> Result<Answer<201, RegistrationTokenView>, Refused<CreateTokenRefusals>> {
-        let scope = clients::tenant(&app, operator.0, &tenant).await?;
         let number = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok());
         let lifetime = number(body.0.expires_in).map(|n| Duration::from_secs(n.into()));
         let uses = number(body.0.uses);
         let (stored, token) =
-            settings::create_initial_access(&app, &scope, uses, lifetime, app.now()).await?;
+            settings::create_initial_access(&app, &tenant.0, uses, lifetime, app.now()).await?;
         Ok(Answer::new(RegistrationTokenView {
             id: stored.id,
             token: token.expose().to_owned(),
@@ -150,16 +145,6 @@ impl SettingsApi {
 
 fn answer(tenant: &Tenant) -> Answer<200, SettingsView> {
     Answer::new(SettingsView::from(&tenant.policy)).header(header::ETAG, &settings::version(tenant))
-}
-
-/// The `If-Match` header.
-pub(crate) struct IfMatch(Option<String>);
-
-impl<'a> poem::FromRequest<'a> for IfMatch {
-    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
-        let text = request.header(header::IF_MATCH).filter(|text| *text != "*");
-        Ok(Self(text.map(str::to_owned)))
-    }
 }
 
 /// What a tenant decides for itself. Times are seconds.
@@ -197,6 +182,33 @@ pub struct SettingsView {
     /// Clients that register themselves must use PKCE, also when they have credentials.
     require_pkce: bool,
     branding: BrandingView,
+    /// Roles by name, at most 100. Users hold them; tokens speak of them in `roles` and `entitlements`.
+    roles: BTreeMap<String, RoleView>,
+}
+
+/// What a role gives.
+#[derive(Debug, Object, Serialize)]
+#[oai(rename = "Role", skip_serializing_if_is_none)]
+pub struct RoleView {
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// The only client whose tokens speak of the role; all clients' tokens when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    /// Names that the tenant's applications give a meaning. `tokenhouse:admin` and `tokenhouse:admin:read` let
+    /// the user administer the tenant.
+    permissions: Vec<String>,
+}
+
+impl From<&Role> for RoleView {
+    fn from(role: &Role) -> Self {
+        Self {
+            description: role.description.clone(),
+            client_id: role.client_id.as_ref().map(ToString::to_string),
+            permissions: role.permissions.iter().cloned().map(String::from).collect(),
+        }
+    }
 }
 
 /// How the tenant's pages look.
@@ -242,6 +254,11 @@ impl From<&Policy> for SettingsView {
                     .map(|url| url.as_str().to_owned()),
                 accent: policy.branding.accent.map(Accent::css),
             },
+            roles: policy
+                .roles
+                .iter()
+                .map(|(name, role)| (name.to_string(), RoleView::from(role)))
+                .collect(),
         }
     }
 }
@@ -252,47 +269,10 @@ impl Example for SettingsView {
     }
 }
 
-/// The members of a merge patch, unread.
-#[derive(Debug)]
-pub struct SettingsPatch(Map<String, Value>);
-
-impl FromMembers for SettingsPatch {
-    fn from_members(members: &mut Members) -> Option<Self> {
-        Some(Self(members.take_all()))
-    }
-}
-
-impl Type for SettingsPatch {
-    const IS_REQUIRED: bool = true;
-
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        SettingsChange::name()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        SettingsChange::schema_ref()
-    }
-
-    fn register(registry: &mut Registry) {
-        SettingsChange::register(registry);
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
-
 /// A change of settings: only the members that change. Null sets one back to its default.
 #[derive(Debug, Default, Object)]
 #[oai(example, skip_serializing_if_is_none)]
-struct SettingsChange {
+pub struct SettingsChange {
     access_token_ttl: Option<Nullable<u32>>,
     access_token_alg: Option<Nullable<String>>,
     id_token_ttl: Option<Nullable<u32>>,
@@ -309,6 +289,7 @@ struct SettingsChange {
     registration_scopes: Option<Nullable<Vec<String>>>,
     require_pkce: Option<Nullable<bool>>,
     branding: Option<Nullable<BrandingView>>,
+    roles: Option<Nullable<BTreeMap<String, RoleView>>>,
 }
 
 impl Example for SettingsChange {
@@ -386,7 +367,5 @@ mod tests {
         let stored = serde_json::to_value(Policy::default()).expect("JSON");
         assert_eq!(serde_json::to_value(&shown).ok(), Some(stored));
         assert_eq!(serde_json::to_value(&shown).ok(), shown.to_json());
-        let patch = SettingsChange::schema_ref();
-        assert!(matches!(patch, MetaSchemaRef::Reference(_)));
     }
 }

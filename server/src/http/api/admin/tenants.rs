@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use poem::{http::header, web::Data};
 use poem_openapi::{
     Enum, Object, OpenApi,
@@ -11,7 +10,7 @@ use poem_openapi::{
 };
 use serde::Serialize;
 
-use super::{DEFAULT_LIMIT, MAX_LIMIT, check_query, default_limit, read_cursor};
+use super::page::{self, check_query, default_limit, read_cursor, write_cursor};
 use crate::{
     app::App,
     application::admin::tenants::{self, CreateTenant},
@@ -117,14 +116,8 @@ impl TenantsApi {
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
     ) -> Result<Answer<200, TenantPage>, Refused<ListRefusals>> {
-        let limit = u32::try_from(limit.0)
-            .unwrap_or(DEFAULT_LIMIT)
-            .clamp(1, MAX_LIMIT);
-        let after = cursor
-            .0
-            .as_deref()
-            .map(|text| read_cursor(text, Slug::parse))
-            .transpose()?;
+        let limit = page::limit(limit.0);
+        let after = read_cursor(cursor.0.as_deref(), Slug::parse)?;
         check_query(q.0.as_deref())?;
         let page = tenants::page(&app, operator.0, after.as_ref(), limit, q.0.as_deref()).await?;
         Ok(Answer::new(TenantPage {
@@ -133,7 +126,7 @@ impl TenantsApi {
                 .iter()
                 .map(|tenant| TenantView::of(&app, tenant))
                 .collect(),
-            next_cursor: Nullable(page.next.map(|slug| URL_SAFE_NO_PAD.encode(slug.as_str()))),
+            next_cursor: Nullable(page.next.map(|slug| write_cursor(slug.as_str()))),
         }))
     }
 

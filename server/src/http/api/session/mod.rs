@@ -8,7 +8,7 @@ use std::sync::Arc;
 use poem::{http::header, web::Data};
 use poem_openapi::OpenApi;
 
-use self::profile_wire::{ProfilePatch, ProfileView};
+use self::profile_wire::ProfileView;
 use self::wire::{
     ConsentList, ConsentView, Delivery, LoginBody, RefreshTokenBody, SignedInView, SignupBody,
     UserInfo,
@@ -28,7 +28,8 @@ use crate::{
         extract::{
             body::{JsonBody, OptionalJsonBody},
             credentials::{AccessToken, Origin, SessionCookies},
-            tenant::{ClientPath, TenantPath},
+            raw_members::RawMembers,
+            tenant::{Segment, TenantPath},
         },
         respond::answer::{Answer, NoContent, Refused, refusals},
     },
@@ -295,11 +296,11 @@ impl SessionApi {
         tenant: TenantPath,
         token: AccessToken,
         origin: Origin,
-        body: JsonBody<ProfilePatch>,
+        body: JsonBody<RawMembers<ProfileView>>,
     ) -> Result<Answer<200, ProfileView>, Refused<ProfileRefusals>> {
         origin.check(&tenant.0)?;
         let user = own_user(&app, &tenant, &token).await?;
-        let profile = profile::patch(&app, &tenant.0, &user, &body.0.0, app.now()).await?;
+        let profile = profile::patch(&app, &tenant.0, &user, &body.0.members, app.now()).await?;
         Ok(Answer::new(ProfileView::from(profile)))
     }
 
@@ -339,7 +340,7 @@ impl SessionApi {
         /// The tenant's slug.
         tenant: TenantPath,
         /// The application.
-        client_id: ClientPath,
+        client_id: Segment<5>,
         token: AccessToken,
         origin: Origin,
     ) -> Result<NoContent, Refused<WithdrawRefusals>> {

@@ -1,19 +1,9 @@
 //! The standard claims of a user on the wire (OIDC Core §5.1).
 
-use std::borrow::Cow;
-
-use poem_openapi::{
-    Object,
-    registry::{MetaSchemaRef, Registry},
-    types::{Example, Type},
-};
+use poem_openapi::{Object, types::Example};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
-use crate::{
-    domain::profile::{Address, Profile},
-    http::extract::body::{FromMembers, Members},
-};
+use crate::domain::profile::{Address, Profile};
 
 /// What a user says of itself. A member that is missing is unknown.
 #[derive(Debug, Default, Object, Serialize)]
@@ -113,42 +103,5 @@ impl Example for ProfileView {
             locale: text("en-GB"),
             ..Self::default()
         }
-    }
-}
-
-/// The members of a merge patch, unread.
-#[derive(Debug)]
-pub struct ProfilePatch(pub Map<String, Value>);
-
-impl FromMembers for ProfilePatch {
-    fn from_members(members: &mut Members) -> Option<Self> {
-        Some(Self(members.take_all()))
-    }
-}
-
-impl Type for ProfilePatch {
-    const IS_REQUIRED: bool = true;
-
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        ProfileView::name()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        ProfileView::schema_ref()
-    }
-
-    fn register(registry: &mut Registry) {
-        ProfileView::register(registry);
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
     }
 }

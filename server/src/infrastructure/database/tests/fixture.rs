@@ -25,7 +25,7 @@ use crate::{
         signing_key::{PublicKey, PublicKeyMaterial, SigningAlgorithm, StoredSigningKey},
         tenant::{Policy, Slug, Tenant, TenantScope, TenantState},
         timestamp::Timestamp,
-        user::{DisplayName, User},
+        user::{DisplayName, User, UserState},
     },
 };
 
@@ -165,6 +165,9 @@ pub(super) fn user(email: &str) -> User {
         email_verified: true,
         avatar_url: None,
         profile: Profile::default(),
+        state: UserState::Active,
+        external_id: None,
+        roles: Vec::new(),
         not_before: None,
         created_at: now(),
         updated_at: now(),
