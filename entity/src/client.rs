@@ -11,8 +11,8 @@ pub struct Model {
     pub id: String,
     /// JSON; members that it lacks have their defaults.
     pub metadata: String,
-    /// SHA-256; only clients that authenticate with a secret have one.
-    pub secret_digest: Option<Vec<u8>>,
+    /// JSON: id, SHA-256 and times of each.
+    pub secrets: String,
     /// SHA-256 of the registration access token of a client that registered itself.
     pub registration_digest: Option<Vec<u8>>,
     pub first_party: bool,

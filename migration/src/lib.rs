@@ -21,6 +21,8 @@ mod m20261123_000010_expand_sign_ins;
 mod m20261123_000011_create_consents;
 mod m20261123_000012_create_client_origins;
 mod m20261123_000013_expand_users;
+mod m20261123_000018_give_clients_several_secrets;
+mod m20261123_000019_index_lists;
 mod tenant_table;
 
 use std::collections::HashSet;
@@ -55,6 +57,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000011_create_consents::Migration),
             Box::new(m20261123_000012_create_client_origins::Migration),
             Box::new(m20261123_000013_expand_users::Migration),
+            Box::new(m20261123_000018_give_clients_several_secrets::Migration),
+            Box::new(m20261123_000019_index_lists::Migration),
         ]
     }
 }

@@ -80,8 +80,7 @@ pub async fn authenticate(
     match proof {
         Proof::None => {}
         Proof::Secret { secret, .. } => {
-            let fits = client.secret_digest.as_ref() == Some(&TokenDigest::of(&secret));
-            if !fits {
+            if !client.secrets.know(&TokenDigest::of(&secret), now) {
                 return Err(refused("wrong secret").into());
             }
         }

@@ -6,6 +6,7 @@ use crate::{
     domain::{
         client::{Client, ClientId},
         consent::Consent,
+        id::UserId,
         tenant::TenantScope,
         timestamp::Timestamp,
         user::User,
@@ -25,24 +26,23 @@ pub async fn list(
 pub async fn withdraw(
     app: &App,
     tenant: &TenantScope,
-    user: &User,
-    client: &str,
+    user: UserId,
+    client: &ClientId,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let client = ClientId::parse(client).map_err(|_| Error::NotFound)?;
     // The session API's own sign-in is no consent; logging out ends it.
-    if client == ClientId::first_party() {
+    if *client == ClientId::first_party() {
         return Err(Error::NotFound);
     }
     let mut work = app.store.begin(tenant).await?;
-    if !work.delete_consent(user.id, &client).await? {
+    if !work.delete_consent(user, client).await? {
         return Err(Error::NotFound);
     }
-    let ended = work.revoke_grants_of(user.id, &client, now).await?;
+    let ended = work.revoke_grants_of(user, client, now).await?;
     work.commit().await?;
     for (session, grant) in ended {
         refresh::forget(app, tenant, session, &[grant]).await;
     }
-    tracing::info!(user.id = %user.id, client.id = %client, "consent withdrawn");
+    tracing::info!(user.id = %user, client.id = %client, "consent withdrawn");
     Ok(())
 }

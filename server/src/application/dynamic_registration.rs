@@ -163,7 +163,7 @@ pub async fn replace(
     }
     if let Some(secret) = members.get("client_secret") {
         let presented = secret.as_str().map(TokenDigest::of);
-        if presented.is_none() || presented != client.secret_digest {
+        if !presented.is_some_and(|presented| client.secrets.know(&presented, now)) {
             return Err(wrong("client_secret is not the client's.").into());
         }
     }
@@ -187,14 +187,15 @@ pub async fn replace(
             .and_then(Value::as_str)
             .is_some_and(|asked| asked.split(' ').any(|word| word == one))
     }));
+    let seen = client.updated_at;
     let client = Client {
         metadata,
-        updated_at: now,
+        updated_at: now.max(seen.next()),
         ..client
     };
     let mut work = app.store.begin(tenant).await?;
-    if !work.update_client(&client).await? {
-        return Err(Refusal::InvalidToken("no such client").into());
+    if !work.update_client(&client, seen).await? {
+        return Err(Refusal::InvalidToken("no such client, or changed at this moment").into());
     }
     work.commit().await?;
     tracing::info!(client.id = %client.id, "client replaced its registration");

@@ -72,6 +72,9 @@ pub enum Error {
     /// A client with this id exists already.
     #[error("the client id is taken")]
     ClientIdTaken,
+    /// The client has as many secrets as it may.
+    #[error("the client has too many secrets")]
+    TooManySecrets,
     /// Somebody else changed it in the meantime.
     #[error("it was changed in the meantime")]
     Stale,

@@ -17,6 +17,7 @@ use crate::{
     domain::{
         claims_request::ClaimsRequest,
         client::{Client, ClientId},
+        role::{RoleClaims, Roles},
         session::Session,
         signing_key::SigningAlgorithm,
         tenant::TenantScope,
@@ -58,7 +59,8 @@ pub async fn sign(
     let algorithm = request.client.metadata.id_token_signed_response_alg;
     let keys = app.keyring.keys_with(tenant, algorithm).await?;
     let ttl = Duration::from_secs(tenant.policy().id_token_ttl.into());
-    let claims = claims(tenant.issuer().as_str(), request, ttl, now);
+    let roles = Roles::of(request.user, tenant.policy()).claims(&request.client.id);
+    let claims = claims(tenant.issuer().as_str(), request, roles, ttl, now);
     let bytes = serde_json::to_vec(&claims).map_err(|_| CryptoError::Failed("writing claims"))?;
     let token = keys.jwts.sign(algorithm, JwtKind::IdToken, &bytes)?;
     Ok(Zeroizing::new(token))
@@ -67,6 +69,7 @@ pub async fn sign(
 fn claims(
     issuer: &str,
     request: IdTokenRequest<'_>,
+    roles: RoleClaims,
     ttl: Duration,
     now: Timestamp,
 ) -> Map<String, Value> {
@@ -89,6 +92,11 @@ fn claims(
         ("at_hash", json!(half_hash(request.access_token, algorithm))),
     ];
     claims.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+    for (name, list) in [("roles", roles.roles), ("entitlements", roles.entitlements)] {
+        if !list.is_empty() {
+            claims.insert(name.to_owned(), json!(list));
+        }
+    }
     if let Some(nonce) = request.nonce {
         claims.insert("nonce".to_owned(), json!(nonce));
     }

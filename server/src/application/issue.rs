@@ -20,6 +20,7 @@ use crate::{
         grant::Grant,
         id::{GrantId, SessionId, TokenId, UserId},
         refresh::{Generation, RefreshToken, Secret, TagKey},
+        role::{RoleClaims, Roles},
         scope::Scopes,
         secret::Key256,
         session::Session,
@@ -131,8 +132,9 @@ pub struct AccessTokenRequest<'a> {
     pub audience: &'a Audience,
     pub session: &'a Session,
     pub authenticated_at: Timestamp,
-    /// Whose name and address the token carries; only first-party tokens do.
-    pub profile_of: Option<&'a User>,
+    pub user: &'a User,
+    /// Whether the token carries the user's name and address; only first-party tokens do.
+    pub with_profile: bool,
 }
 
 /// Signs an access token (RFC 9068). It never outlives `not_after`: the end of its grant.
@@ -145,7 +147,11 @@ pub fn access_token(
     now: Timestamp,
 ) -> Result<(Zeroizing<String>, Duration), Error> {
     let ttl = tenant.policy().access_token_ttl().min(not_after.since(now));
-    let user = request.profile_of;
+    let user = request.with_profile.then_some(request.user);
+    let RoleClaims {
+        roles,
+        entitlements,
+    } = Roles::of(request.user, tenant.policy()).claims(request.client);
     let claims = AccessClaims {
         iss: tenant.issuer().as_str().to_owned(),
         sub: request.subject.to_owned(),
@@ -159,6 +165,8 @@ pub fn access_token(
         auth_time: Some(request.authenticated_at.as_seconds()),
         acr: Some(PASSWORD_ACR.to_owned()),
         amr: request.session.amr.clone(),
+        roles,
+        entitlements,
         tenant: tenant.slug().to_string(),
         name: user.map(|user| user.name.as_str().to_owned()),
         email: user.map(|user| user.email.as_str().to_owned()),
@@ -194,6 +202,8 @@ pub fn client_access_token(
         auth_time: None,
         acr: None,
         amr: Vec::new(),
+        roles: Vec::new(),
+        entitlements: Vec::new(),
         tenant: tenant.slug().to_string(),
         name: None,
         email: None,

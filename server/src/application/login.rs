@@ -72,7 +72,8 @@ pub async fn login(
         audience: &grant.audience,
         session: &session,
         authenticated_at: session.authenticated_at,
-        profile_of: Some(&user),
+        user: &user,
+        with_profile: true,
     };
     let (access_token, access_token_ttl) =
         issue::access_token(app, tenant, &keys, request, grant.absolute_end, now)?;

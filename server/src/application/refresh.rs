@@ -49,7 +49,8 @@ pub async fn refresh(
         audience: &grant.audience,
         session: &grant.session,
         authenticated_at: grant.authenticated_at,
-        profile_of: Some(&grant.user),
+        user: &grant.user,
+        with_profile: true,
     };
     let not_after = grant.floor.absolute_end;
     let (access_token, access_token_ttl) =

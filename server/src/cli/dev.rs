@@ -430,8 +430,9 @@ async fn repair(app: &App) -> anyhow::Result<()> {
         if let Some(mut client) = work.client(&id).await?
             && client.metadata.redirect_uris.is_empty()
         {
-            client.metadata = demo_metadata(id.as_str(), client.secret_digest.is_some())?;
-            work.update_client(&client).await?;
+            client.metadata = demo_metadata(id.as_str(), !client.secrets.is_empty())?;
+            let seen = client.updated_at;
+            work.update_client(&client, seen).await?;
         }
     }
     Ok(work.commit().await?)

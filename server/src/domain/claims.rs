@@ -65,6 +65,12 @@ pub struct AccessClaims {
     pub acr: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
+    /// The names of the user's roles (RFC 9068 §2.2.3.1).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// What those roles permit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entitlements: Vec<String>,
     /// The tenant's slug.
     pub tenant: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +128,8 @@ mod tests {
             auth_time: Some(1_000),
             acr: Some("1".into()),
             amr: vec!["pwd".into()],
+            roles: Vec::new(),
+            entitlements: Vec::new(),
             tenant: "a".into(),
             name: None,
             email: None,

@@ -51,6 +51,21 @@ pub struct GrantView {
     pub user: User,
 }
 
+/// A grant as administrators see it: nothing of its tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantSummary {
+    pub id: GrantId,
+    pub session_id: SessionId,
+    pub user_id: UserId,
+    pub client_id: ClientId,
+    pub scope: Scopes,
+    pub audience: Audience,
+    pub offline: bool,
+    pub absolute_end: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
 /// The durable bound of a family: what must hold whatever happens to the hot record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Floor {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     client::registration::is_resource,
+    merge_patch::merged,
     role::{self, MAX_ROLES},
     scope::Scopes,
     tenant::Policy,
@@ -61,25 +62,6 @@ fn object(policy: &Policy) -> Map<String, Value> {
         Ok(Value::Object(members)) => members,
         _ => Map::new(),
     }
-}
-
-/// RFC 7396 §2.
-fn merged(target: Option<&Value>, patch: &Value) -> Value {
-    let Value::Object(patch) = patch else {
-        return patch.clone();
-    };
-    let mut members = match target {
-        Some(Value::Object(members)) => members.clone(),
-        _ => Map::new(),
-    };
-    for (name, value) in patch {
-        if value.is_null() {
-            members.remove(name);
-        } else {
-            members.insert(name.clone(), merged(members.get(name), value));
-        }
-    }
-    Value::Object(members)
 }
 
 fn violation(name: &str, detail: impl Into<String>) -> Violation {

@@ -26,6 +26,11 @@ impl Timestamp {
         self.0
     }
 
+    /// The point that follows: a change gets it when the clock shows that of the change before.
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
     /// Whole seconds since the epoch: a NumericDate (RFC 7519 §2).
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)

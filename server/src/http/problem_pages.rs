@@ -8,7 +8,8 @@ use super::respond::problem::{Kind, Problem};
 #[handler]
 pub(crate) fn problem_page(Path(slug): Path<String>) -> poem::Result<Response> {
     let kind = Kind::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .find(|kind| kind.slug() == slug)
         .ok_or_else(|| Problem::new(Kind::NotFound))?;
     let page = format!(

@@ -11,7 +11,10 @@ use url::Url;
 
 use super::{
     api::{
-        admin::{clients::ClientsApi, settings::SettingsApi, tenants::TenantsApi},
+        admin::{
+            client_secrets::ClientSecretsApi, clients::ClientsApi, settings::SettingsApi,
+            sign_ins::SignInsApi, tenants::TenantsApi,
+        },
         discovery::DiscoveryApi,
         oauth::OAuthApi,
         registration::RegistrationApi,
@@ -30,6 +33,8 @@ type Apis = (
     SessionApi,
     TenantsApi,
     ClientsApi,
+    ClientSecretsApi,
+    SignInsApi,
     SettingsApi,
 );
 
@@ -42,6 +47,8 @@ pub fn service() -> OpenApiService<Apis, ()> {
         SessionApi,
         TenantsApi,
         ClientsApi,
+        ClientSecretsApi,
+        SignInsApi,
         SettingsApi,
     );
     OpenApiService::new(apis, "Tokenhouse", env!("CARGO_PKG_VERSION"))

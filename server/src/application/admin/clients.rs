@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::administration::Administration;
+use super::{administration::Administration, client_secrets::stored};
 use crate::{
     app::App,
     application::{
@@ -16,10 +16,13 @@ use crate::{
             Client, ClientId,
             metadata::ClientMetadata,
             registration::{Door, Registration, read},
+            secrets::ClientSecrets,
         },
+        merge_patch,
         secret::{ClientSecret, OpaqueToken, RegistrationAccess, TokenDigest},
         tenant::TenantScope,
         timestamp::Timestamp,
+        violation::Violations,
     },
 };
 
@@ -90,9 +93,10 @@ pub fn draw(
         .auth_method()
         .has_secret()
         .then(|| OpaqueToken::from_entropy(app.random()));
+    let first = secret.as_ref().map(|secret| stored(app, secret, None, now));
     let client = Client {
         id: command.id.unwrap_or_else(|| ClientId::new(app.random())),
-        secret_digest: secret.as_ref().map(OpaqueToken::digest),
+        secrets: ClientSecrets::of(first.into_iter().collect()),
         metadata: command.metadata,
         first_party: command.first_party,
         registration_access: command.registration_access,
@@ -101,6 +105,96 @@ pub fn draw(
         updated_at: now,
     };
     (client, secret)
+}
+
+/// Changes a client by a merge patch (RFC 7396) of what it registered, if it is still the one that the
+/// caller saw.
+pub async fn patch(
+    app: &App,
+    admin: &Administration,
+    id: &str,
+    seen: Option<&str>,
+    members: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<Client, Error> {
+    let before = find(app, admin.tenant(), id).await?;
+    if seen.is_some_and(|seen| seen != version(&before)) {
+        return Err(Error::Stale);
+    }
+    let after = patched(&before, members, now).map_err(Error::Invalid)?;
+    registration::check(app, &after.metadata)
+        .await
+        .map_err(Error::Invalid)?;
+    let mut work = app.store.begin(admin.tenant()).await?;
+    if !work.update_client(&after, before.updated_at).await? {
+        return Err(Error::Stale);
+    }
+    work.commit().await?;
+    let event = Event::new(EventKind::ClientChanged)
+        .target(&after.id)
+        .change(&written(&before), &written(&after));
+    admin.note(app, event, now);
+    Ok(after)
+}
+
+/// What tells one state of a client from another: its `ETag`.
+pub fn version(client: &Client) -> String {
+    format!("\"{}\"", client.updated_at.as_micros())
+}
+
+/// What a patch may change, as the audit log keeps it.
+fn written(client: &Client) -> Value {
+    let mut members = members_of(client);
+    members.insert("first_party".to_owned(), client.first_party.into());
+    Value::Object(members)
+}
+
+fn members_of(client: &Client) -> Map<String, Value> {
+    match serde_json::to_value(&client.metadata) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}
+
+/// The client after a patch: read by the same rules as a new one.
+fn patched(
+    before: &Client,
+    patch: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<Client, Violations> {
+    if patch
+        .get("client_id")
+        .is_some_and(|id| id.as_str() != Some(before.id.as_str()))
+    {
+        return Err(Violations::one("/client_id", "can't change"));
+    }
+    let mut patch = patch.clone();
+    patch.remove("client_id");
+    let merged = merge_patch::merged(Some(&written(before)), &Value::Object(patch));
+    let Value::Object(members) = merged else {
+        return Err(Violations::one("", "must be a JSON object"));
+    };
+    let Registration {
+        first_party,
+        metadata,
+        ..
+    } = read(&members, Door::Admin)?;
+    if metadata.subject_type != before.metadata.subject_type {
+        let detail = "can't change: users would become strangers";
+        return Err(Violations::one("/subject_type", detail));
+    }
+    let secrets = if metadata.auth_method().has_secret() {
+        before.secrets.clone()
+    } else {
+        ClientSecrets::default()
+    };
+    Ok(Client {
+        first_party,
+        metadata,
+        secrets,
+        updated_at: now.max(before.updated_at.next()),
+        ..before.clone()
+    })
 }
 
 /// One client. The session API's own is nobody's to see.

@@ -1,8 +1,10 @@
 //! What the operator and tenant administrators do.
 
 pub mod administration;
+pub mod client_secrets;
 pub mod clients;
 pub mod settings;
+pub mod sign_ins;
 pub mod tenants;
 
 use super::error::{Error, NotSignedIn};

@@ -20,6 +20,7 @@ use crate::{
         },
         client::{Client, ClientId},
         id::{GrantId, SessionId},
+        role::Roles,
         scope::Scopes,
         secret::{AuthorizationCode, OpaqueToken},
         tenant::TenantScope,
@@ -292,7 +293,8 @@ pub async fn grant(
         challenge: request.challenge.clone(),
         session: view.session.id.as_uuid(),
         user: view.user.id.as_uuid(),
-        scope: request.scope.clone(),
+        // RFC 6749 §3.3: the answer says what was granted. Nobody hands on power that it doesn't have.
+        scope: Roles::of(&view.user, tenant.policy()).grantable(&request.scope),
         nonce: request.nonce.clone(),
         resources: request.resources.clone(),
         claims: request.claims.clone(),

@@ -17,8 +17,10 @@ pub trait Clients {
     /// Adds a client. `Conflict("clients_pkey")` when the id is taken.
     async fn add_client(&mut self, client: &Client) -> Result<(), StoreError>;
     async fn client(&mut self, id: &ClientId) -> Result<Option<Client>, StoreError>;
-    /// Writes what may change of a client; `false` when it is gone.
-    async fn update_client(&mut self, client: &Client) -> Result<bool, StoreError>;
+    /// Writes what may change of a client that was last changed at `seen`; `false` when it is gone or was
+    /// changed since.
+    async fn update_client(&mut self, client: &Client, seen: Timestamp)
+    -> Result<bool, StoreError>;
     /// Deletes a client with all that was granted to it; the grants with their sessions, or `None`
     /// when there is no such client.
     async fn delete_client(

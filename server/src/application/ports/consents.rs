@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 
+use super::GrantFilter;
 use crate::{
     application::error::StoreError,
     domain::{
         client::{Client, ClientId},
         consent::Consent,
-        id::UserId,
+        id::{ConsentId, UserId},
     },
 };
 
@@ -22,6 +23,14 @@ pub trait Consents {
     async fn add_consent(&mut self, consent: &Consent) -> Result<(), StoreError>;
     /// What the user allowed whom, the latest change first; at most 200.
     async fn consents_of(&mut self, user: UserId) -> Result<Vec<(Consent, Client)>, StoreError>;
+    async fn consent_by_id(&mut self, id: ConsentId) -> Result<Option<Consent>, StoreError>;
+    /// Up to `limit` consents, the latest first, behind `after`.
+    async fn consents_page(
+        &mut self,
+        filter: &GrantFilter,
+        after: Option<ConsentId>,
+        limit: u32,
+    ) -> Result<Vec<Consent>, StoreError>;
     /// Forgets a consent; `false` when there is none.
     async fn delete_consent(&mut self, user: UserId, client: &ClientId)
     -> Result<bool, StoreError>;

@@ -6,7 +6,7 @@ use crate::{
     application::error::StoreError,
     domain::{
         client::ClientId,
-        grant::{Grant, GrantView},
+        grant::{Grant, GrantSummary, GrantView},
         id::{GrantId, SessionId, UserId},
         timestamp::Timestamp,
     },
@@ -16,6 +16,15 @@ use crate::{
 pub trait Grants {
     async fn add_grant(&mut self, grant: &Grant) -> Result<(), StoreError>;
     async fn grant(&mut self, id: GrantId) -> Result<Option<GrantView>, StoreError>;
+    /// A grant without what belongs to its session, user and client.
+    async fn grant_summary(&mut self, id: GrantId) -> Result<Option<GrantSummary>, StoreError>;
+    /// Up to `limit` grants, the latest first, behind `after`.
+    async fn grants_page(
+        &mut self,
+        filter: &GrantFilter,
+        after: Option<GrantId>,
+        limit: u32,
+    ) -> Result<Vec<GrantSummary>, StoreError>;
     /// Revokes a grant; revoking twice keeps the first moment.
     async fn revoke_grant(&mut self, id: GrantId, now: Timestamp) -> Result<(), StoreError>;
     /// Revokes all that a user granted a client; which grants, with their sessions.
@@ -25,4 +34,13 @@ pub trait Grants {
         client: &ClientId,
         now: Timestamp,
     ) -> Result<Vec<(SessionId, GrantId)>, StoreError>;
+}
+
+/// Which grants or consents a list shows: those that fit every member that is there.
+#[derive(Clone, Debug, Default)]
+pub struct GrantFilter {
+    pub user: Option<UserId>,
+    pub client: Option<ClientId>,
+    /// Consents belong to no session.
+    pub session: Option<SessionId>,
 }

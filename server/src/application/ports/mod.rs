@@ -28,7 +28,7 @@ pub use client_keys::ClientKeySets;
 pub use clients::{Clients, InitialAccessToken};
 pub use consents::Consents;
 pub use foreign_jwts::{ForeignHeader, ForeignJwtRefused, ForeignJwts};
-pub use grants::Grants;
+pub use grants::{GrantFilter, Grants};
 pub use keys::{
     AccessTokens, JwtKind, Jwts, KeyMaker, KeyStore, Keyring, Keys, StoredKeys, TenantKeys,
 };
@@ -36,7 +36,7 @@ pub use logout_notifier::{LogoutNotice, LogoutNotifier, LogoutTokens};
 pub use outbound::{Outbound, OutboundError};
 pub use passwords::PasswordHasher;
 pub use rotations::{Floors, RaisedFloor, Rotation, RotationRequest, Rotations};
-pub use sessions::{SessionView, Sessions};
+pub use sessions::{SessionFilter, SessionView, Sessions};
 pub use single_use::{Purpose, SingleUse, Taken, UseKey};
 pub use store::{Store, UnitOfWork};
 pub use system::{Aead, Clock, Dependency, Entropy};

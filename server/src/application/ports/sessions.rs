@@ -6,7 +6,7 @@ use crate::{
     application::error::StoreError,
     domain::{
         client::Client,
-        id::{GrantId, SessionId},
+        id::{GrantId, SessionId, UserId},
         secret::{BrowserSession, TokenDigest},
         session::Session,
         timestamp::Timestamp,
@@ -30,12 +30,27 @@ pub trait Sessions {
     async fn touch_session(&mut self, id: SessionId, now: Timestamp) -> Result<(), StoreError>;
     /// The clients that were granted something during the session.
     async fn clients_of_session(&mut self, id: SessionId) -> Result<Vec<Client>, StoreError>;
+    /// Up to `limit` sessions, the latest first, behind `after`.
+    async fn sessions_page(
+        &mut self,
+        filter: SessionFilter,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError>;
+    /// The sessions of a user that have not ended.
+    async fn live_sessions_of(&mut self, user: UserId) -> Result<Vec<SessionId>, StoreError>;
     /// Ends the session and revokes its grants, but those that outlive it; which ones. Ending twice keeps the first end.
     async fn end_session(
         &mut self,
         id: SessionId,
         now: Timestamp,
     ) -> Result<Vec<GrantId>, StoreError>;
+}
+
+/// Which sessions a list shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionFilter {
+    pub user: Option<UserId>,
 }
 
 /// A session and its user as of one moment.

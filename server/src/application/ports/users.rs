@@ -19,6 +19,13 @@ pub trait Users {
         &mut self,
         email: &EmailAddress,
     ) -> Result<Option<(User, Option<PasswordHash>)>, StoreError>;
+    /// Nothing that the user did before `mark` counts any more; `false` when there is no such user. A later
+    /// mark stays.
+    async fn set_user_not_before(
+        &mut self,
+        id: UserId,
+        mark: Timestamp,
+    ) -> Result<bool, StoreError>;
     async fn user(&mut self, id: UserId) -> Result<Option<User>, StoreError>;
     /// Replaces what a user says of itself.
     async fn set_profile(

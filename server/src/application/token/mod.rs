@@ -177,7 +177,8 @@ impl Exchange<'_> {
             audience: &audience,
             session: &user.session,
             authenticated_at: user.authenticated_at,
-            profile_of: self.client().first_party.then_some(&user.user),
+            user: &user.user,
+            with_profile: self.client().first_party,
         };
         let (access_token, expires_in) = issue::access_token(
             self.app,

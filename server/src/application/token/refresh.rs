@@ -9,7 +9,7 @@ use crate::{
         ports::Freshness,
         refresh,
     },
-    domain::{grant::GrantView, scope::Scopes},
+    domain::{grant::GrantView, role::Roles, scope::Scopes},
 };
 
 pub(super) async fn rotate(exchange: &Exchange<'_>) -> Result<Granted, OAuthError> {
@@ -27,7 +27,8 @@ pub(super) async fn rotate(exchange: &Exchange<'_>) -> Result<Granted, OAuthErro
         .ok_or(Refusal::InvalidGrant(
             "unknown, or issued to another client",
         ))?;
-    let scope = narrowed(exchange, &grant)?;
+    // A role that was taken away takes its power along.
+    let scope = Roles::of(&grant.user, tenant.policy()).grantable(&narrowed(exchange, &grant)?);
     let resources: Vec<String> = grant.audience.iter().map(str::to_owned).collect();
     let audience = exchange.audience(&resources, &scope)?;
     let client = &exchange.client().id;

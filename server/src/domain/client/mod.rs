@@ -4,14 +4,18 @@
 pub mod metadata;
 pub mod redirect_uri;
 pub mod registration;
+pub mod secrets;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use self::metadata::{AuthMethod, ClientMetadata, GrantType};
+use self::{
+    metadata::{AuthMethod, ClientMetadata, GrantType},
+    secrets::ClientSecrets,
+};
 use super::{
-    secret::{ClientSecret, RegistrationAccess, TokenDigest},
+    secret::{RegistrationAccess, TokenDigest},
     timestamp::Timestamp,
 };
 
@@ -85,8 +89,8 @@ impl fmt::Debug for ClientId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     pub id: ClientId,
-    /// Only clients that authenticate with a secret have one.
-    pub secret_digest: Option<TokenDigest<ClientSecret>>,
+    /// Only clients that authenticate with a secret have any.
+    pub secrets: ClientSecrets,
     pub metadata: ClientMetadata,
     /// Belongs to the tenant itself: no consent is asked for it.
     pub first_party: bool,
@@ -104,7 +108,7 @@ impl Client {
     pub fn first_party(tenant_name: &str, now: Timestamp) -> Self {
         Self {
             id: ClientId::first_party(),
-            secret_digest: None,
+            secrets: ClientSecrets::default(),
             metadata: ClientMetadata {
                 client_name: tenant_name.to_owned(),
                 token_endpoint_auth_method: Some(AuthMethod::None),

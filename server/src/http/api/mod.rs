@@ -25,6 +25,9 @@ pub enum Tag {
     Tenants,
     /// The clients of a tenant, for administrators.
     Clients,
+    /// Sessions, grants and consents of a tenant's users, for administrators.
+    #[oai(rename = "Sign-ins")]
+    SignIns,
     /// What a tenant decides for itself, for administrators.
     Settings,
 }

@@ -356,6 +356,12 @@ pub fn describe_scope(scope: &str) -> String {
         "address" => "See your postal address".to_owned(),
         "phone" => "See your phone number".to_owned(),
         "offline_access" => "Keep access when you are not using it".to_owned(),
+        "tokenhouse:admin" => {
+            "Administer users, clients and settings for you, as far as you may yourself".to_owned()
+        }
+        "tokenhouse:admin:read" => {
+            "See all users, clients and settings for you, as far as you may yourself".to_owned()
+        }
         other => format!("Use \u{201c}{other}\u{201d}"),
     }
 }

@@ -29,6 +29,7 @@ pub enum Kind {
     EmailTaken,
     SlugTaken,
     ClientIdTaken,
+    TooManySecrets,
     StaleUpdate,
     SignupClosed,
     InsufficientScope,
@@ -46,13 +47,14 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, for the pages that explain them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: &[Self] = &[
         Self::InvalidBody,
         Self::InvalidParameter,
         Self::WeakPassword,
         Self::EmailTaken,
         Self::SlugTaken,
         Self::ClientIdTaken,
+        Self::TooManySecrets,
         Self::StaleUpdate,
         Self::SignupClosed,
         Self::InsufficientScope,
@@ -106,6 +108,12 @@ impl Kind {
                 "client-id-taken",
                 "The client id is taken",
                 "Choose another client_id, or leave it out to get a fresh one.",
+            ),
+            Self::TooManySecrets => (
+                409,
+                "too-many-secrets",
+                "The client has too many secrets",
+                "Delete a secret that is no longer used, then make the new one.",
             ),
             Self::StaleUpdate => (
                 412,
@@ -343,6 +351,7 @@ impl From<Error> for Problem {
             Error::EmailTaken => Self::new(Kind::EmailTaken),
             Error::SlugTaken => Self::new(Kind::SlugTaken),
             Error::ClientIdTaken => Self::new(Kind::ClientIdTaken),
+            Error::TooManySecrets => Self::new(Kind::TooManySecrets),
             Error::Stale => Self::new(Kind::StaleUpdate),
             Error::SignupClosed => Self::new(Kind::SignupClosed),
             Error::InsufficientScope(scope) => {
@@ -415,7 +424,10 @@ pub struct ProblemView {
 
 /// An example of a problem with this status.
 pub fn example(status: u16) -> Option<serde_json::Value> {
-    let kind = Kind::ALL.into_iter().find(|kind| kind.row().0 == status)?;
+    let kind = Kind::ALL
+        .iter()
+        .copied()
+        .find(|kind| kind.row().0 == status)?;
     ProblemView {
         errors: None,
         ..ProblemView::of(kind)

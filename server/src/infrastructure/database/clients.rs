@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use tokenhouse_entity::{client, client_origin, grant, initial_access_token};
 
 use super::{
+    client_secrets,
     connection::Dialect,
     row::{Row, time},
     tenant_tx::TenantTx,
@@ -32,7 +33,7 @@ impl Clients for TenantTx {
         self.insert::<client::Entity>(client::ActiveModel {
             id: Set(client.id.as_str().to_owned()),
             metadata: Set(written(client)?),
-            secret_digest: Set(client.secret_digest.as_ref().map(|d| d.as_bytes().to_vec())),
+            secrets: Set(client_secrets::written(&client.secrets)?),
             registration_digest: Set(client
                 .registration_access
                 .as_ref()
@@ -57,16 +58,22 @@ impl Clients for TenantTx {
             .transpose()
     }
 
-    async fn update_client(&mut self, client: &Client) -> Result<bool, StoreError> {
+    async fn update_client(
+        &mut self,
+        client: &Client,
+        seen: Timestamp,
+    ) -> Result<bool, StoreError> {
         let update = self
             .update::<client::Entity>()
             .set(client::Column::Metadata, written(client)?)
             .set(
-                client::Column::SecretDigest,
-                client.secret_digest.as_ref().map(|d| d.as_bytes().to_vec()),
+                client::Column::Secrets,
+                client_secrets::written(&client.secrets)?,
             )
+            .set(client::Column::FirstParty, client.first_party)
             .set(client::Column::UpdatedAt, client.updated_at.as_micros())
-            .filter(client::Column::Id.eq(client.id.as_str()));
+            .filter(client::Column::Id.eq(client.id.as_str()))
+            .filter(client::Column::UpdatedAt.eq(seen.as_micros()));
         if self.change(update).await? == 0 {
             return Ok(false);
         }
@@ -206,18 +213,15 @@ pub(super) fn read_client(row: &client::Model) -> Result<Client, StoreError> {
         table: "clients",
         id: &row.id,
     };
-    let digest = |column, bytes: &Option<Vec<u8>>| {
-        bytes
-            .as_deref()
-            .map(|bytes| at.digest(column, bytes))
-            .transpose()
-    };
+    let registration = row.registration_digest.as_deref();
     Ok(Client {
         id: at.read("id", ClientId::parse(&row.id))?,
-        secret_digest: digest("secret_digest", &row.secret_digest)?.map(TokenDigest::from_bytes),
+        secrets: client_secrets::read(&row.secrets).ok_or_else(|| at.corrupt("secrets"))?,
         metadata: at.read("metadata", serde_json::from_str(&row.metadata))?,
         first_party: row.first_party,
-        registration_access: digest("registration_digest", &row.registration_digest)?
+        registration_access: registration
+            .map(|bytes| at.digest("registration_digest", bytes))
+            .transpose()?
             .map(TokenDigest::from_bytes),
         not_before: time(row.not_before),
         created_at: Timestamp::from_micros(row.created_at),

@@ -4,7 +4,10 @@ use tokenhouse_entity::{client, consent};
 
 use super::{clients::read_client, row::Row, tenant_tx::TenantTx};
 use crate::{
-    application::{error::StoreError, ports::Consents},
+    application::{
+        error::StoreError,
+        ports::{Consents, GrantFilter},
+    },
     domain::{
         client::{Client, ClientId},
         consent::Consent,
@@ -85,6 +88,36 @@ impl Consents for TenantTx {
                 Ok((read_consent(&consent)?, read_client(&client)?))
             })
             .collect()
+    }
+
+    async fn consent_by_id(&mut self, id: ConsentId) -> Result<Option<Consent>, StoreError> {
+        let query = self
+            .find::<consent::Entity>()
+            .filter(consent::Column::Id.eq(id.as_uuid()));
+        let row = self.one(query).await?;
+        row.as_ref().map(read_consent).transpose()
+    }
+
+    async fn consents_page(
+        &mut self,
+        filter: &GrantFilter,
+        after: Option<ConsentId>,
+        limit: u32,
+    ) -> Result<Vec<Consent>, StoreError> {
+        let mut query = self.find::<consent::Entity>();
+        if let Some(user) = filter.user {
+            query = query.filter(consent::Column::UserId.eq(user.as_uuid()));
+        }
+        if let Some(client) = &filter.client {
+            query = query.filter(consent::Column::ClientId.eq(client.as_str()));
+        }
+        if let Some(after) = after {
+            query = query.filter(consent::Column::Id.lt(after.as_uuid()));
+        }
+        let query = query
+            .latest_id_first(consent::Column::Id)
+            .at_most(limit.into());
+        self.all(query).await?.iter().map(read_consent).collect()
     }
 
     async fn delete_consent(

@@ -10,11 +10,14 @@ use super::{
     users::read_user,
 };
 use crate::{
-    application::{error::StoreError, ports::Grants},
+    application::{
+        error::StoreError,
+        ports::{GrantFilter, Grants},
+    },
     domain::{
         claims::Audience,
         client::ClientId,
-        grant::{Floor, Grant, GrantView},
+        grant::{Floor, Grant, GrantSummary, GrantView},
         id::{GrantId, SessionId, UserId},
         refresh::{Family, Generation, LastRotation, SecretDigest},
         scope::Scopes,
@@ -74,6 +77,39 @@ impl Grants for TenantTx {
         }))
     }
 
+    async fn grant_summary(&mut self, id: GrantId) -> Result<Option<GrantSummary>, StoreError> {
+        let query = self
+            .find::<grant::Entity>()
+            .filter(grant::Column::Id.eq(id.as_uuid()));
+        let row = self.one(query).await?;
+        row.as_ref().map(read_summary).transpose()
+    }
+
+    async fn grants_page(
+        &mut self,
+        filter: &GrantFilter,
+        after: Option<GrantId>,
+        limit: u32,
+    ) -> Result<Vec<GrantSummary>, StoreError> {
+        let mut query = self.find::<grant::Entity>();
+        if let Some(user) = filter.user {
+            query = query.filter(grant::Column::UserId.eq(user.as_uuid()));
+        }
+        if let Some(client) = &filter.client {
+            query = query.filter(grant::Column::ClientId.eq(client.as_str()));
+        }
+        if let Some(session) = filter.session {
+            query = query.filter(grant::Column::SessionId.eq(session.as_uuid()));
+        }
+        if let Some(after) = after {
+            query = query.filter(grant::Column::Id.lt(after.as_uuid()));
+        }
+        let query = query
+            .latest_id_first(grant::Column::Id)
+            .at_most(limit.into());
+        self.all(query).await?.iter().map(read_summary).collect()
+    }
+
     async fn revoke_grant(&mut self, id: GrantId, now: Timestamp) -> Result<(), StoreError> {
         let revoke = self
             .update::<grant::Entity>()
@@ -109,6 +145,21 @@ impl Grants for TenantTx {
         };
         Ok(self.all(grants).await?.into_iter().map(ids).collect())
     }
+}
+
+fn read_summary(grant: &grant::Model) -> Result<GrantSummary, StoreError> {
+    Ok(GrantSummary {
+        id: GrantId::from_uuid(grant.id),
+        session_id: SessionId::from_uuid(grant.session_id),
+        user_id: UserId::from_uuid(grant.user_id),
+        client_id: read_client_id(grant)?,
+        scope: row(grant).read("scope", Scopes::parse(&grant.scope))?,
+        audience: read_audience(&grant.audience),
+        offline: grant.offline,
+        absolute_end: Timestamp::from_micros(grant.absolute_end),
+        revoked_at: time(grant.revoked_at),
+        created_at: Timestamp::from_micros(grant.created_at),
+    })
 }
 
 /// URIs have no spaces: they are kept with spaces between them.

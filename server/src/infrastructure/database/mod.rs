@@ -3,6 +3,7 @@
 //! Work inside a tenant goes through `tenant_tx::TenantTx`, whose queries carry the tenant; on
 //! Postgres row-level security says the same once more.
 
+mod client_secrets;
 mod clients;
 mod connection;
 mod consents;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     application::{
         error::StoreError,
-        ports::{SessionView, Sessions},
+        ports::{SessionFilter, SessionView, Sessions},
     },
     domain::{
         client::Client,
@@ -108,6 +108,38 @@ impl Sessions for TenantTx {
             }
         }
         Ok(clients)
+    }
+
+    async fn sessions_page(
+        &mut self,
+        filter: SessionFilter,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        let mut query = self.find::<session::Entity>();
+        if let Some(user) = filter.user {
+            query = query.filter(session::Column::UserId.eq(user.as_uuid()));
+        }
+        if let Some(after) = after {
+            query = query.filter(session::Column::Id.lt(after.as_uuid()));
+        }
+        let query = query
+            .latest_id_first(session::Column::Id)
+            .at_most(limit.into());
+        let rows = self.all(query).await?;
+        rows.iter().map(read_session).collect()
+    }
+
+    async fn live_sessions_of(&mut self, user: UserId) -> Result<Vec<SessionId>, StoreError> {
+        let query = self
+            .find::<session::Entity>()
+            .filter(session::Column::UserId.eq(user.as_uuid()))
+            .filter(session::Column::EndedAt.is_null());
+        let rows = self.all(query).await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| SessionId::from_uuid(row.id))
+            .collect())
     }
 
     async fn end_session(

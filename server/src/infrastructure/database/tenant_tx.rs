@@ -299,6 +299,11 @@ impl<Q: QueryOrder> Scoped<Q> {
 }
 
 impl<Q: QueryOrder> Scoped<Q> {
+    /// For ids that begin with the time.
+    pub(super) fn latest_id_first<C: ColumnTrait>(self, id: C) -> Self {
+        Self(self.0.order_by(id, Order::Desc))
+    }
+
     pub(super) fn in_order_of<C: ColumnTrait>(self, id: C) -> Self {
         Self(self.0.order_by(id, Order::Asc))
     }

@@ -54,6 +54,22 @@ impl Users for TenantTx {
         Ok(Some((read_user(row)?, hash)))
     }
 
+    async fn set_user_not_before(
+        &mut self,
+        id: UserId,
+        mark: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Some(user) = self.user(id).await? else {
+            return Ok(false);
+        };
+        let mark = user.not_before.map_or(mark, |before| before.max(mark));
+        let update = self
+            .update::<user::Entity>()
+            .set(user::Column::NotBefore, mark.as_micros())
+            .filter(user::Column::Id.eq(id.as_uuid()));
+        Ok(self.change(update).await? > 0)
+    }
+
     async fn user(&mut self, id: UserId) -> Result<Option<User>, StoreError> {
         let query = self
             .find::<user::Entity>()

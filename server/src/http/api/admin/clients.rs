@@ -10,14 +10,15 @@ use super::page::{self, check_query, default_limit, read_cursor, write_cursor};
 use crate::{
     app::App,
     application::admin::clients,
-    domain::client::ClientId,
+    domain::client::{Client, ClientId},
     http::{
         api::{
             Tag,
             client_wire::{ClientView, CreateClientBody},
         },
         extract::{
-            administration::Administered, body::JsonBody, raw_members::RawMembers, tenant::Segment,
+            administration::Administered, body::JsonBody, if_match::IfMatch,
+            raw_members::RawMembers, tenant::Segment,
         },
         respond::{
             answer::{Answer, NoContent, Refused, refusals},
@@ -52,6 +53,21 @@ refusals! {
         401 => "No credential that counts for this tenant.",
         403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
         404 => "No such tenant.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of a change.
+    ChangeClientRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        401 => "No credential that counts for this tenant.",
+        403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
+        404 => "No such tenant or client.",
+        412 => "The client was changed since `If-Match`.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
     }
@@ -156,7 +172,33 @@ impl ClientsApi {
     ) -> Result<Answer<200, ClientView>, Refused<ClientRefusals>> {
         let scope = tenant.tenant();
         let client = clients::find(&app, scope, &client_id.0).await?;
-        Ok(Answer::new(ClientView::new(&client, None)))
+        Ok(answer(&client))
+    }
+
+    /// Change a client
+    ///
+    /// A JSON merge patch (RFC 7396): members that are missing stay, null sets a member back to its
+    /// default. What a client was granted stays granted, within the scopes that it has afterwards.
+    #[oai(
+        path = "/admin/v1/tenants/:tenant/clients/:client_id",
+        method = "patch",
+        operation_id = "update_client"
+    )]
+    async fn update_client(
+        &self,
+        app: Data<&Arc<App>>,
+        /// The tenant's slug.
+        tenant: Administered,
+        /// The client.
+        client_id: Segment<6>,
+        /// The `ETag` of the client as it was read; without it the change is made whatever the client is.
+        #[oai(name = "If-Match")]
+        seen: IfMatch,
+        body: JsonBody<RawMembers<CreateClientBody>>,
+    ) -> Result<Answer<200, ClientView>, Refused<ChangeClientRefusals>> {
+        let (seen, members) = (seen.0.as_deref(), &body.0.members);
+        let client = clients::patch(&app, &tenant, &client_id.0, seen, members, app.now()).await?;
+        Ok(answer(&client))
     }
 
     /// Delete a client
@@ -178,6 +220,10 @@ impl ClientsApi {
         clients::delete(&app, &tenant.0, &client_id.0, app.now()).await?;
         Ok(NoContent::default())
     }
+}
+
+fn answer(client: &Client) -> Answer<200, ClientView> {
+    Answer::new(ClientView::new(client, None)).header(header::ETAG, &clients::version(client))
 }
 
 /// A page of clients.

@@ -1,6 +1,8 @@
 //! The admin API, one file a noun.
 
+pub mod client_secrets;
 pub mod clients;
 mod page;
 pub mod settings;
+pub mod sign_ins;
 pub mod tenants;

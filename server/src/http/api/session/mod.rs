@@ -346,7 +346,8 @@ impl SessionApi {
     ) -> Result<NoContent, Refused<WithdrawRefusals>> {
         origin.check(&tenant.0)?;
         let user = own_user(&app, &tenant, &token).await?;
-        consents::withdraw(&app, &tenant.0, &user, &client_id.0, app.now()).await?;
+        let client = ClientId::parse(&client_id.0).map_err(|_| Error::NotFound)?;
+        consents::withdraw(&app, &tenant.0, user.id, &client, app.now()).await?;
         Ok(NoContent::default())
     }
 }

@@ -82,6 +82,8 @@ fn claims() -> AccessClaims {
         auth_time: Some(1_000),
         acr: Some("1".into()),
         amr: vec!["pwd".into()],
+        roles: Vec::new(),
+        entitlements: Vec::new(),
         tenant: "a".into(),
         name: Some("Ada".into()),
         email: None,

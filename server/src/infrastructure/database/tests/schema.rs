@@ -218,7 +218,7 @@ async fn rows_of_before_become_rows_of_now(db: Fixture) {
         matches!(
             web,
             Err(StoreError::Corrupt {
-                column: "secret_digest",
+                column: "secrets",
                 ..
             })
         ),

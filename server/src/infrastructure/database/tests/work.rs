@@ -27,7 +27,12 @@ async fn what_is_written_is_read(db: Fixture) {
     ada.avatar_url = Some(AvatarUrl::parse("https://example.com/a.png").unwrap());
     ada.not_before = Some(now());
     let mut confidential = client("backend");
-    confidential.secret_digest = Some(TokenDigest::of("ths_x"));
+    confidential.secrets = ClientSecrets::of(vec![StoredSecret {
+        id: uuid::Uuid::from_u128(1),
+        digest: TokenDigest::of("ths_x"),
+        created_at: now(),
+        expires_at: Some(now()),
+    }]);
     confidential.registration_access = Some(TokenDigest::of("thm_x"));
     confidential.metadata.require_pkce = false;
     let mut work = store.begin(&acme).await.unwrap();
