@@ -45,7 +45,18 @@ fn operations() -> Vec<(String, String, Value)> {
 
 #[test]
 fn every_operation_has_an_id_a_tag_a_summary_and_its_security() {
-    for (path, method, operation) in operations() {
+    let operations = operations();
+    let mut ids: Vec<_> = operations
+        .iter()
+        .map(|(.., one)| one["operationId"].as_str())
+        .collect();
+    ids.sort_unstable();
+    let repeated: Vec<_> = ids.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+    assert!(
+        repeated.is_empty(),
+        "client generators need unique ids: {repeated:?}"
+    );
+    for (path, method, operation) in &operations {
         let id = operation["operationId"]
             .as_str()
             .unwrap_or_else(|| panic!("{method} {path} has no operationId"));

@@ -120,9 +120,9 @@ impl SignInsApi {
     #[oai(
         path = "/admin/v1/tenants/:tenant/sessions/:session_id",
         method = "delete",
-        operation_id = "end_session"
+        operation_id = "delete_session"
     )]
-    async fn end_session(
+    async fn delete_session(
         &self,
         app: Data<&Arc<App>>,
         /// The tenant's slug.

@@ -8,7 +8,11 @@ use crate::{
         error::StoreError,
         ports::{Dependency, Store},
     },
-    domain::{secret::TokenDigest, user::AvatarUrl},
+    domain::{
+        client::secrets::{ClientSecrets, StoredSecret},
+        secret::TokenDigest,
+        user::AvatarUrl,
+    },
 };
 
 on_both!(
