@@ -13,3 +13,17 @@ mod tenant_owned;
 pub mod user;
 
 pub use tenant_owned::TenantOwned;
+
+/// Every table whose rows belong to tenants, those that refer to others first.
+pub const TENANT_TABLES: &[&str] = &[
+    "single_use",
+    "client_origins",
+    "initial_access_tokens",
+    "consents",
+    "grants",
+    "sessions",
+    "users",
+    "clients",
+    "signing_keys",
+    "tag_keys",
+];

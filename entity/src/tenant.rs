@@ -9,6 +9,8 @@ pub struct Model {
     pub id: Uuid,
     pub slug: String,
     pub name: String,
+    /// The name in lower case, to search by its beginning.
+    pub search_name: String,
     /// `active` or `suspended`.
     pub state: String,
     /// JSON; members that it lacks have their defaults.
@@ -18,6 +20,8 @@ pub struct Model {
     pub data_key_sealed: Vec<u8>,
     pub created_at: i64,
     pub updated_at: i64,
+    /// Set: the tenant is gone for everyone, and its rows are on the way out.
+    pub deleted_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

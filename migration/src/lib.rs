@@ -23,6 +23,7 @@ mod m20261123_000012_create_client_origins;
 mod m20261123_000013_expand_users;
 mod m20261123_000018_give_clients_several_secrets;
 mod m20261123_000019_index_lists;
+mod m20261123_000020_expand_tenants;
 mod tenant_table;
 
 use std::collections::HashSet;
@@ -59,6 +60,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000013_expand_users::Migration),
             Box::new(m20261123_000018_give_clients_several_secrets::Migration),
             Box::new(m20261123_000019_index_lists::Migration),
+            Box::new(m20261123_000020_expand_tenants::Migration),
         ]
     }
 }

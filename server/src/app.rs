@@ -7,7 +7,8 @@ use url::Url;
 use crate::{
     application::ports::{
         Aead, AuditLog, ClientKeySets, Clock, Dependency, Entropy, ForeignJwts, KeyMaker, Keyring,
-        LogoutNotifier, Outbound, PasswordHasher, Rotations, SingleUse, Store, Tenants, Views,
+        LogoutNotifier, Outbound, PasswordHasher, Rotations, SingleUse, Store, Sweeper, Tenants,
+        Views,
     },
     domain::{
         id::IdEntropy,
@@ -37,6 +38,7 @@ pub struct App {
     pub logouts: Arc<dyn LogoutNotifier>,
     pub passwords: Arc<dyn PasswordHasher>,
     pub audit: Arc<dyn AuditLog>,
+    pub sweeper: Arc<dyn Sweeper>,
     pub dependencies: Vec<Arc<dyn Dependency>>,
 }
 

@@ -9,7 +9,7 @@ use crate::{
     app::App,
     application::{
         logout_tokens::FreshLogoutTokens,
-        ports::{Aead, Clock, Dependency, Entropy, Keyring, Outbound, Rotations, Store},
+        ports::{Aead, Clock, Dependency, Entropy, Keyring, Outbound, Rotations, Store, Tenants},
     },
     config::Settings,
     http::{self, health::Readiness},
@@ -26,6 +26,7 @@ use crate::{
         entropy::SystemEntropy,
         outbound::{self, FetchedClientKeys, Fetcher, LogoutQueue},
         redis::{self, FloorWriter, RedisConnection, RedisRotations},
+        tenant_sweeper::TenantSweeper,
         views::{CachedTenants, CachedViews},
     },
 };
@@ -156,7 +157,9 @@ async fn assemble(
     let master = Arc::new(settings.master_keys);
     let database_store = Arc::new(DatabaseStore::new(database.clone()));
     let store: Arc<dyn Store> = Arc::clone(&database_store) as _;
-    let tenants = CachedTenants::new(Arc::new(DatabaseTenants::new(database.clone())));
+    let tenants: Arc<dyn Tenants> = Arc::new(CachedTenants::new(Arc::new(DatabaseTenants::new(
+        database.clone(),
+    ))));
     let mut dependencies: Vec<Arc<dyn Dependency>> = vec![Arc::new(database.clone())];
     let single_use = Arc::new(DatabaseSingleUse::new(database.clone()));
     let (rotations, floors): (Arc<dyn Rotations>, _) = match &settings.redis_url {
@@ -217,7 +220,8 @@ async fn assemble(
         foreign_jwts: Arc::new(RegisteredKeyJwts),
         aead,
         keyring,
-        tenants: Arc::new(tenants),
+        sweeper: Arc::new(TenantSweeper::start(Arc::clone(&tenants))),
+        tenants,
         views: Arc::new(CachedViews::new(Arc::clone(&store))),
         store,
         rotations,

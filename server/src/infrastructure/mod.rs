@@ -7,4 +7,5 @@ pub mod database;
 pub mod entropy;
 pub mod outbound;
 pub mod redis;
+pub mod tenant_sweeper;
 pub mod views;

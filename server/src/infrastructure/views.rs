@@ -9,7 +9,10 @@ use moka::future::Cache;
 use crate::{
     application::{
         error::StoreError,
-        ports::{Freshness, NewTenantKeys, SessionView, Store, Tenants, Views},
+        ports::{
+            Freshness, NewTenantKeys, SessionView, Store, Swept, TenantAt, TenantPosition, Tenants,
+            Views,
+        },
     },
     domain::{
         client::Client,
@@ -167,11 +170,24 @@ impl Tenants for CachedTenants {
 
     async fn page(
         &self,
-        after: Option<&Slug>,
+        after: Option<&TenantPosition>,
         limit: u32,
         q: Option<&str>,
-    ) -> Result<Vec<Tenant>, StoreError> {
+    ) -> Result<Vec<TenantAt>, StoreError> {
         self.inner.page(after, limit, q).await
+    }
+
+    async fn set_name(
+        &self,
+        slug: &Slug,
+        name: &str,
+        expected: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let tenant = self.inner.set_name(slug, name, expected, now).await;
+        // After a failure too: the change may have happened all the same.
+        self.by_slug.invalidate(slug).await;
+        tenant
     }
 
     async fn set_policy(
@@ -199,10 +215,14 @@ impl Tenants for CachedTenants {
         tenant
     }
 
-    async fn delete(&self, slug: &Slug) -> Result<bool, StoreError> {
-        let deleted = self.inner.delete(slug).await;
+    async fn delete(&self, slug: &Slug, now: Timestamp) -> Result<bool, StoreError> {
+        let deleted = self.inner.delete(slug, now).await;
         self.by_slug.invalidate(slug).await;
         deleted
+    }
+
+    async fn sweep(&self, rows: u32) -> Result<Swept, StoreError> {
+        self.inner.sweep(rows).await
     }
 }
 
@@ -333,11 +353,21 @@ mod tests {
 
         async fn page(
             &self,
-            _: Option<&Slug>,
+            _: Option<&TenantPosition>,
             _: u32,
             _: Option<&str>,
-        ) -> Result<Vec<Tenant>, StoreError> {
+        ) -> Result<Vec<TenantAt>, StoreError> {
             Ok(Vec::new())
+        }
+
+        async fn set_name(
+            &self,
+            _: &Slug,
+            _: &str,
+            _: Timestamp,
+            _: Timestamp,
+        ) -> Result<Option<Tenant>, StoreError> {
+            Ok(None)
         }
 
         async fn set_policy(
@@ -361,8 +391,12 @@ mod tests {
             Ok(None)
         }
 
-        async fn delete(&self, _: &Slug) -> Result<bool, StoreError> {
+        async fn delete(&self, _: &Slug, _: Timestamp) -> Result<bool, StoreError> {
             Ok(true)
+        }
+
+        async fn sweep(&self, _: u32) -> Result<Swept, StoreError> {
+            Ok(Swept::Clean)
         }
     }
 

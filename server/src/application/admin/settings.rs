@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::administration::Administration;
+use super::{administration::Administration, tenants};
 use crate::{
     app::App,
     application::{error::Error, ports::InitialAccessToken},
@@ -27,7 +27,7 @@ pub async fn patch(
     now: Timestamp,
 ) -> Result<Tenant, Error> {
     let tenant = admin.tenant().tenant();
-    if seen.is_some_and(|seen| seen != version(tenant)) {
+    if seen.is_some_and(|seen| seen != tenants::version(tenant)) {
         return Err(Error::Stale);
     }
     let policy = policy_patch::patched(&tenant.policy, members).map_err(Error::Invalid)?;
@@ -44,11 +44,6 @@ pub async fn patch(
 
 fn written(policy: &Policy) -> Value {
     serde_json::to_value(policy).unwrap_or_default()
-}
-
-/// What tells one state of a tenant from another: its `ETag`.
-pub fn version(tenant: &Tenant) -> String {
-    format!("\"{}\"", tenant.updated_at.as_micros())
 }
 
 /// Makes a token that allows to register clients (RFC 7591 §3).

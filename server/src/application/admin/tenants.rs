@@ -1,13 +1,18 @@
 //! Tenants: made, listed, suspended, deleted.
 
+use serde_json::json;
+
 use super::OperatorCaller;
 use crate::{
     app::App,
     application::{
+        audit,
         error::{Error, StoreError},
         page::{Page, with_one_more},
+        ports::{TenantAt, TenantPosition},
     },
     domain::{
+        audit::{Actor, Event, EventKind},
         client::Client,
         id::TenantId,
         tenant::{Policy, Slug, Tenant, TenantState},
@@ -48,7 +53,8 @@ pub async fn create(
         Err(StoreError::Conflict("tenants_slug_key")) => return Err(Error::SlugTaken),
         other => other?,
     }
-    tracing::info!(tenant = %tenant.slug, "tenant created");
+    let event = Event::new(EventKind::TenantCreated).target(&tenant.slug);
+    note(app, &tenant, event, now);
     Ok(tenant)
 }
 
@@ -63,22 +69,27 @@ fn check(command: CreateTenant) -> Result<(Slug, String), Violations> {
         })
         .ok();
     let name = command.name.unwrap_or_else(|| command.slug.clone());
-    let name = name.trim();
-    if !(1..=200).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-        let detail =
-            "must have 1 to 200 characters, not only spaces, and no control characters".to_owned();
-        // A missing name is the slug, whose own violation says enough.
-        if slug.is_some() || violations.is_empty() {
-            violations.push(Violation {
-                pointer: "/name".to_owned(),
-                detail,
-            });
-        }
+    let name = check_name(&name);
+    // A missing name is the slug, whose own violation says enough.
+    if name.is_none() && (slug.is_some() || violations.is_empty()) {
+        violations.extend(bad_name().list().to_vec());
     }
     match (slug, Violations::from_list(violations)) {
-        (Some(slug), None) => Ok((slug, name.to_owned())),
+        (Some(slug), None) => Ok((slug, name.unwrap_or_default().to_owned())),
         (_, violations) => Err(violations.unwrap_or_else(|| Violations::one("", "is not valid"))),
     }
+}
+
+/// The name without spaces around it, if it is one.
+fn check_name(name: &str) -> Option<&str> {
+    let name = name.trim();
+    let fits = (1..=200).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    fits.then_some(name)
+}
+
+fn bad_name() -> Violations {
+    let detail = "must have 1 to 200 characters, not only spaces, and no control characters";
+    Violations::one("/name", detail)
 }
 
 /// One tenant, suspended or not.
@@ -91,12 +102,53 @@ pub async fn read(app: &App, _operator: OperatorCaller, slug: &str) -> Result<Te
 pub async fn page(
     app: &App,
     _operator: OperatorCaller,
-    after: Option<&Slug>,
+    after: Option<&TenantPosition>,
     limit: u32,
     q: Option<&str>,
-) -> Result<Page<Tenant, Slug>, Error> {
+) -> Result<Page<TenantAt, TenantPosition>, Error> {
     let items = app.tenants.page(after, with_one_more(limit), q).await?;
-    Ok(Page::of(items, limit, |tenant| tenant.slug.clone()))
+    Ok(Page::of(items, limit, |(position, _)| position.clone()))
+}
+
+/// Gives a tenant another name, if it is still the one that the caller saw.
+pub async fn rename(
+    app: &App,
+    operator: OperatorCaller,
+    slug: &str,
+    seen: Option<&str>,
+    name: Option<String>,
+    now: Timestamp,
+) -> Result<Tenant, Error> {
+    let before = read(app, operator, slug).await?;
+    if seen.is_some_and(|seen| seen != version(&before)) {
+        return Err(Error::Stale);
+    }
+    let name = name.unwrap_or_else(|| before.slug.to_string());
+    let name = check_name(&name).ok_or_else(|| Error::Invalid(bad_name()))?;
+    let after = app
+        .tenants
+        .set_name(&before.slug, name, before.updated_at, now)
+        .await?
+        .ok_or(Error::Stale)?;
+    let event = Event::new(EventKind::TenantChanged)
+        .target(&after.slug)
+        .change(
+            &json!({ "name": before.name }),
+            &json!({ "name": after.name }),
+        );
+    note(app, &after, event, now);
+    Ok(after)
+}
+
+/// What tells one state of a tenant from another: its `ETag`.
+pub fn version(tenant: &Tenant) -> String {
+    format!("\"{}\"", tenant.updated_at.as_micros())
+}
+
+/// Notes in the tenant what the operator did to it.
+fn note(app: &App, tenant: &Tenant, event: Event, now: Timestamp) {
+    let scope = tenant.clone().administer(&app.public_url);
+    audit::note(app, &scope, Actor::Operator, event, now);
 }
 
 /// Suspends or resumes a tenant. Other instances follow within a second.
@@ -113,16 +165,26 @@ pub async fn set_state(
         .set_state(&slug, state, now)
         .await?
         .ok_or(Error::NotFound)?;
-    tracing::info!(tenant = %slug, state = ?state, "tenant state set");
+    let kind = match state {
+        TenantState::Active => EventKind::TenantResumed,
+        TenantState::Suspended => EventKind::TenantSuspended,
+    };
+    note(app, &tenant, Event::new(kind).target(&slug), now);
     Ok(tenant)
 }
 
-/// Deletes a tenant with everything it has.
-pub async fn delete(app: &App, _operator: OperatorCaller, slug: &str) -> Result<(), Error> {
+/// Ends a tenant at once; its rows follow in batches. Nothing is noted in it: its log goes with it.
+pub async fn delete(
+    app: &App,
+    _operator: OperatorCaller,
+    slug: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
     let slug = Slug::parse(slug).map_err(|_| Error::NotFound)?;
-    if !app.tenants.delete(&slug).await? {
+    if !app.tenants.delete(&slug, now).await? {
         return Err(Error::NotFound);
     }
+    app.sweeper.notify();
     tracing::info!(tenant = %slug, "tenant deleted");
     Ok(())
 }

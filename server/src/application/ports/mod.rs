@@ -40,6 +40,8 @@ pub use sessions::{SessionFilter, SessionView, Sessions};
 pub use single_use::{Purpose, SingleUse, Taken, UseKey};
 pub use store::{Store, UnitOfWork};
 pub use system::{Aead, Clock, Dependency, Entropy};
-pub use tenants::{NewTenantKeys, SealedDataKey, StoredTagKey, Tenants};
+pub use tenants::{
+    NewTenantKeys, SealedDataKey, StoredTagKey, Sweeper, Swept, TenantAt, TenantPosition, Tenants,
+};
 pub use users::Users;
 pub use views::{Freshness, Views};

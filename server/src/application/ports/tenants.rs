@@ -26,13 +26,22 @@ pub trait Tenants: Send + Sync {
     ) -> Result<(), StoreError>;
     /// Finds a tenant. An answer may be up to a second old.
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError>;
-    /// Up to `limit` tenants in order of slug, behind `after`, whose slug or name contains `q`.
+    /// Up to `limit` tenants behind `after`: in order of slug those whose slug begins with `q`; when there are
+    /// none, in order of name those whose name does.
     async fn page(
         &self,
-        after: Option<&Slug>,
+        after: Option<&TenantPosition>,
         limit: u32,
         q: Option<&str>,
-    ) -> Result<Vec<Tenant>, StoreError>;
+    ) -> Result<Vec<TenantAt>, StoreError>;
+    /// Replaces the name of a tenant that was last changed at `expected`; `None` as in `set_policy`.
+    async fn set_name(
+        &self,
+        slug: &Slug,
+        name: &str,
+        expected: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError>;
     /// Replaces the policy of a tenant that was last changed at `expected`. `None` when there is no
     /// such tenant, or when it was changed since.
     async fn set_policy(
@@ -49,8 +58,32 @@ pub trait Tenants: Send + Sync {
         state: TenantState,
         now: Timestamp,
     ) -> Result<Option<Tenant>, StoreError>;
-    /// Deletes a tenant with all it has; `false` when there is none.
-    async fn delete(&self, slug: &Slug) -> Result<bool, StoreError>;
+    /// Ends a tenant: it is found no more, its slug is free, and its data key is destroyed, so that nothing
+    /// that was sealed for it can be opened again. Its rows go later. `false` when there is none.
+    async fn delete(&self, slug: &Slug, now: Timestamp) -> Result<bool, StoreError>;
+    /// Deletes up to `rows` rows of tenants that were ended.
+    async fn sweep(&self, rows: u32) -> Result<Swept, StoreError>;
+}
+
+/// A tenant and where it stands in the list.
+pub type TenantAt = (TenantPosition, Tenant);
+
+/// Where a page of tenants begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantPosition {
+    /// Behind this one, in order of slug.
+    Slug(Slug),
+    /// Behind this one, in order of name.
+    Name(String, Slug),
+}
+
+/// What a sweep found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swept {
+    /// There may be more.
+    Some,
+    /// Nothing of any ended tenant is left.
+    Clean,
 }
 
 /// The keys of a tenant in the making, all sealed.
@@ -73,4 +106,10 @@ pub struct SealedDataKey {
 pub struct StoredTagKey {
     pub id: TagKeyId,
     pub sealed: Vec<u8>,
+}
+
+/// Deletes what is left of ended tenants, in the background.
+pub trait Sweeper: Send + Sync {
+    /// There is something to sweep.
+    fn notify(&self);
 }

@@ -90,6 +90,18 @@ impl Members {
         }
     }
 
+    /// A string or null, if it is there.
+    pub fn nullable_text(&mut self, name: &str) -> Option<Option<String>> {
+        match self.object.remove(name)? {
+            Value::Null => Some(None),
+            Value::String(text) => Some(Some(text)),
+            _ => {
+                self.note(name, "must be a string or null");
+                None
+            }
+        }
+    }
+
     /// All members, for rules of their own.
     pub fn take_all(&mut self) -> Map<String, Value> {
         std::mem::take(&mut self.object)

@@ -23,6 +23,7 @@ impl Keys for TenantTx {
         let row = self
             .directory_row()
             .await?
+            .filter(|row| row.deleted_at.is_none())
             .ok_or_else(|| StoreError::Unavailable("the tenant was just deleted".into()))?;
         Ok(SealedDataKey {
             master_key_id: row.data_key_master_id,

@@ -8,7 +8,7 @@ use sea_orm::{
     UpdateMany, Value,
     sea_query::{IntoCondition, OnConflict},
 };
-use tokenhouse_entity::{TenantOwned, tenant};
+use tokenhouse_entity::{TENANT_TABLES, TenantOwned, tenant};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
@@ -223,6 +223,21 @@ impl TenantTx {
             tenant::Entity::delete_many().filter(tenant::Column::Id.eq(self.tenant.as_uuid()));
         let done = delete.exec(&self.tx).await.map_err(store_error)?;
         Ok(done.rows_affected > 0)
+    }
+
+    /// Deletes up to `rows` rows of the tenant, in the order in which they refer to one another; `false`
+    /// when there are none any more.
+    pub(super) async fn delete_some_rows(&self, rows: u32) -> Result<bool, StoreError> {
+        for table in TENANT_TABLES {
+            let sql = format!(
+                "DELETE FROM {table} WHERE tenant_id = $1 AND id IN \
+                 (SELECT id FROM {table} WHERE tenant_id = $1 LIMIT {rows})"
+            );
+            if self.execute_sql(&sql, []).await?.rows_affected() > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Runs SQL whose `$1` is the tenant; `values` follow from `$2`. It must compare `tenant_id`

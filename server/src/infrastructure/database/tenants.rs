@@ -1,6 +1,7 @@
 use async_trait::async_trait;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, Statement, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    Statement, UpdateMany, sea_query::Expr,
 };
 use tokenhouse_entity::tenant;
 
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     application::{
         error::StoreError,
-        ports::{Clients, Keys, NewTenantKeys, Tenants},
+        ports::{Clients, Keys, NewTenantKeys, Swept, TenantAt, TenantPosition, Tenants},
     },
     domain::{
         client::Client,
@@ -22,6 +23,13 @@ use crate::{
         timestamp::Timestamp,
     },
 };
+
+/// What the slug of an ended tenant begins with. No slug does, so its own is free again.
+const TOMBSTONE: &str = "#";
+/// After every tombstone and before every slug.
+const BEFORE_ALL_SLUGS: &str = "/";
+/// After everything that a text can go on with.
+const LAST: &str = "\u{10ffff}";
 
 const ACTIVE: &str = "active";
 const SUSPENDED: &str = "suspended";
@@ -52,6 +60,7 @@ impl Tenants for DatabaseTenants {
         tx.insert_directory_row(tenant::ActiveModel {
             slug: Set(tenant.slug.as_str().to_owned()),
             name: Set(tenant.name.clone()),
+            search_name: Set(tenant.name.to_lowercase()),
             state: Set(state_name(tenant.state).to_owned()),
             policy: Set(policy),
             not_before: Set(tenant.not_before.map(Timestamp::as_micros)),
@@ -81,32 +90,50 @@ impl Tenants for DatabaseTenants {
 
     async fn page(
         &self,
-        after: Option<&Slug>,
+        after: Option<&TenantPosition>,
         limit: u32,
         q: Option<&str>,
-    ) -> Result<Vec<Tenant>, StoreError> {
-        let connection = self.db.connection();
-        // Every slug is greater than "", and every text is like "%".
-        let statement = Statement::from_sql_and_values(
-            connection.get_database_backend(),
-            r"SELECT * FROM tenants
-              WHERE slug > $1
-              AND (slug LIKE LOWER($2) ESCAPE '\' OR LOWER(name) LIKE LOWER($2) ESCAPE '\')
-              ORDER BY slug LIMIT $3",
-            [
-                after.map_or("", Slug::as_str).into(),
-                containing(q.unwrap_or_default()).into(),
-                i64::from(limit).into(),
-            ],
-        );
-        tenant::Entity::find()
-            .from_raw_sql(statement)
-            .all(connection)
-            .await
-            .map_err(store_error)?
-            .into_iter()
-            .map(read_tenant)
-            .collect()
+    ) -> Result<Vec<TenantAt>, StoreError> {
+        let Some(q) = q else {
+            let slug = match after {
+                Some(TenantPosition::Slug(slug) | TenantPosition::Name(_, slug)) => slug.as_str(),
+                None => BEFORE_ALL_SLUGS,
+            };
+            return self.by_slugs(slug, LAST, limit).await;
+        };
+        let q = q.to_lowercase();
+        let end = format!("{q}{LAST}");
+        match after {
+            Some(TenantPosition::Slug(slug)) => self.by_slugs(slug.as_str(), &end, limit).await,
+            Some(TenantPosition::Name(name, slug)) => {
+                self.by_names((name, slug.as_str()), &end, limit).await
+            }
+            None => {
+                // Nothing lies between what is before all that begin with it and the first of them.
+                let slugs = match q.as_str() {
+                    "" => self.by_slugs(BEFORE_ALL_SLUGS, &end, limit).await?,
+                    q => self.from_slug(q, &end, limit).await?,
+                };
+                if slugs.is_empty() {
+                    self.by_names((&q, ""), &end, limit).await
+                } else {
+                    Ok(slugs)
+                }
+            }
+        }
+    }
+
+    async fn set_name(
+        &self,
+        slug: &Slug,
+        name: &str,
+        expected: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let change = tenant::Entity::update_many()
+            .col_expr(tenant::Column::Name, Expr::value(name))
+            .col_expr(tenant::Column::SearchName, Expr::value(name.to_lowercase()));
+        self.change(change, slug, expected, now).await
     }
 
     async fn set_policy(
@@ -118,23 +145,9 @@ impl Tenants for DatabaseTenants {
     ) -> Result<Option<Tenant>, StoreError> {
         let text = serde_json::to_string(policy)
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-        // Two changes within one microsecond must not look like one.
-        let now = now.as_micros().max(expected.as_micros() + 1);
-        let changed = {
-            let _turn = self.db.turn_to_write().await;
-            tenant::Entity::update_many()
-                .col_expr(tenant::Column::Policy, Expr::value(text))
-                .col_expr(tenant::Column::UpdatedAt, Expr::value(now))
-                .filter(tenant::Column::Slug.eq(slug.as_str()))
-                .filter(tenant::Column::UpdatedAt.eq(expected.as_micros()))
-                .exec(self.db.connection())
-                .await
-                .map_err(store_error)?
-        };
-        if changed.rows_affected == 0 {
-            return Ok(None);
-        }
-        self.by_slug(slug).await
+        let change =
+            tenant::Entity::update_many().col_expr(tenant::Column::Policy, Expr::value(text));
+        self.change(change, slug, expected, now).await
     }
 
     async fn set_state(
@@ -158,14 +171,151 @@ impl Tenants for DatabaseTenants {
         self.by_slug(slug).await
     }
 
-    async fn delete(&self, slug: &Slug) -> Result<bool, StoreError> {
+    async fn delete(&self, slug: &Slug, now: Timestamp) -> Result<bool, StoreError> {
         let Some(tenant) = self.by_slug(slug).await? else {
             return Ok(false);
         };
-        let tx = TenantTx::begin(&self.db, tenant.id, Access::Write).await?;
-        let deleted = tx.delete_directory_row().await?;
+        let _turn = self.db.turn_to_write().await;
+        let ended = tenant::Entity::update_many()
+            .col_expr(
+                tenant::Column::Slug,
+                Expr::value(format!("{TOMBSTONE}{}", tenant.id)),
+            )
+            .col_expr(tenant::Column::Name, Expr::value(""))
+            .col_expr(tenant::Column::SearchName, Expr::value(""))
+            .col_expr(tenant::Column::Policy, Expr::value("{}"))
+            .col_expr(tenant::Column::DataKeySealed, Expr::value(Vec::<u8>::new()))
+            .col_expr(tenant::Column::DeletedAt, Expr::value(now.as_micros()))
+            .filter(tenant::Column::Id.eq(tenant.id.as_uuid()))
+            .filter(tenant::Column::DeletedAt.is_null())
+            .exec(self.db.connection())
+            .await
+            .map_err(store_error)?;
+        Ok(ended.rows_affected > 0)
+    }
+
+    async fn sweep(&self, rows: u32) -> Result<Swept, StoreError> {
+        let ended = tenant::Entity::find()
+            .filter(tenant::Column::DeletedAt.is_not_null())
+            .order_by_asc(tenant::Column::DeletedAt)
+            .one(self.db.connection())
+            .await
+            .map_err(store_error)?;
+        let Some(ended) = ended else {
+            return Ok(Swept::Clean);
+        };
+        let tx = TenantTx::begin(&self.db, TenantId::from_uuid(ended.id), Access::Write).await?;
+        if !tx.delete_some_rows(rows).await? {
+            tx.delete_directory_row().await?;
+        }
         tx.finish().await?;
-        Ok(deleted)
+        Ok(Swept::Some)
+    }
+}
+
+impl DatabaseTenants {
+    /// Changes a tenant that was last changed at `expected`.
+    async fn change(
+        &self,
+        change: UpdateMany<tenant::Entity>,
+        slug: &Slug,
+        expected: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError> {
+        // Two changes within one microsecond must not look like one.
+        let now = now.max(expected.next());
+        let changed = {
+            let _turn = self.db.turn_to_write().await;
+            change
+                .col_expr(tenant::Column::UpdatedAt, Expr::value(now.as_micros()))
+                .filter(tenant::Column::Slug.eq(slug.as_str()))
+                .filter(tenant::Column::UpdatedAt.eq(expected.as_micros()))
+                .exec(self.db.connection())
+                .await
+                .map_err(store_error)?
+        };
+        if changed.rows_affected == 0 {
+            return Ok(None);
+        }
+        self.by_slug(slug).await
+    }
+
+    /// In order of slug, behind `after` and before `end`.
+    async fn by_slugs(
+        &self,
+        after: &str,
+        end: &str,
+        limit: u32,
+    ) -> Result<Vec<TenantAt>, StoreError> {
+        let query = tenant::Entity::find()
+            .filter(tenant::Column::Slug.gt(after))
+            .filter(tenant::Column::Slug.lt(end));
+        self.in_order_of_slug(query, limit).await
+    }
+
+    /// In order of slug, from `start` and before `end`.
+    async fn from_slug(
+        &self,
+        start: &str,
+        end: &str,
+        limit: u32,
+    ) -> Result<Vec<TenantAt>, StoreError> {
+        let query = tenant::Entity::find()
+            .filter(tenant::Column::Slug.gte(start))
+            .filter(tenant::Column::Slug.lt(end));
+        self.in_order_of_slug(query, limit).await
+    }
+
+    async fn in_order_of_slug(
+        &self,
+        query: Select<tenant::Entity>,
+        limit: u32,
+    ) -> Result<Vec<TenantAt>, StoreError> {
+        let rows = query
+            .filter(tenant::Column::DeletedAt.is_null())
+            .order_by_asc(tenant::Column::Slug)
+            .limit(u64::from(limit))
+            .all(self.db.connection())
+            .await
+            .map_err(store_error)?;
+        let at = |tenant: Tenant| (TenantPosition::Slug(tenant.slug.clone()), tenant);
+        rows.into_iter()
+            .map(|row| read_tenant(row).map(at))
+            .collect()
+    }
+
+    /// In order of name, behind this one and before `end`.
+    async fn by_names(
+        &self,
+        (name, slug): (&str, &str),
+        end: &str,
+        limit: u32,
+    ) -> Result<Vec<TenantAt>, StoreError> {
+        let connection = self.db.connection();
+        // One comparison of two columns: an index serves it from the first row that is wanted.
+        let statement = Statement::from_sql_and_values(
+            connection.get_database_backend(),
+            "SELECT * FROM tenants WHERE (search_name, slug) > ($1, $2) AND search_name < $3 \
+             AND deleted_at IS NULL ORDER BY search_name, slug LIMIT $4",
+            [
+                name.into(),
+                slug.into(),
+                end.into(),
+                i64::from(limit).into(),
+            ],
+        );
+        let rows = tenant::Entity::find()
+            .from_raw_sql(statement)
+            .all(connection)
+            .await
+            .map_err(store_error)?;
+        rows.into_iter()
+            .map(|row| {
+                let name = row.search_name.clone();
+                let tenant = read_tenant(row)?;
+                Ok((TenantPosition::Name(name, tenant.slug.clone()), tenant))
+            })
+            .collect()
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    application::admin::settings,
+    application::admin::{settings, tenants},
     domain::{
         branding::Accent,
         role::Role,
@@ -144,7 +144,7 @@ impl SettingsApi {
 }
 
 fn answer(tenant: &Tenant) -> Answer<200, SettingsView> {
-    Answer::new(SettingsView::from(&tenant.policy)).header(header::ETAG, &settings::version(tenant))
+    Answer::new(SettingsView::from(&tenant.policy)).header(header::ETAG, &tenants::version(tenant))
 }
 
 /// What a tenant decides for itself. Times are seconds.

@@ -13,14 +13,18 @@ use serde::Serialize;
 use super::page::{self, check_query, default_limit, read_cursor, write_cursor};
 use crate::{
     app::App,
-    application::admin::tenants::{self, CreateTenant},
-    domain::tenant::{Issuer, Slug, Tenant, TenantState},
+    application::{
+        admin::tenants::{self, CreateTenant},
+        ports::TenantPosition,
+    },
+    domain::tenant::{Issuer, NotASlug, Slug, Tenant, TenantState},
     domain::timestamp::Timestamp,
     http::{
         api::Tag,
         extract::{
             body::{FromMembers, JsonBody, Members},
             credentials::Operator,
+            if_match::IfMatch,
         },
         respond::{
             answer::{Answer, NoContent, Refused, refusals},
@@ -51,6 +55,20 @@ refusals! {
     ListRefusals {
         400 => "A parameter is not valid.",
         401 => "No operator token, or a wrong one.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of a change.
+    ChangeTenantRefusals {
+        400 => "The body is not valid; `errors` points at every member that is wrong.",
+        401 => "No operator token, or a wrong one.",
+        404 => "No such tenant.",
+        412 => "The tenant was changed since `If-Match`.",
+        413 => "The body is too large.",
+        415 => "The body is not JSON.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
     }
@@ -93,7 +111,7 @@ impl TenantsApi {
 
     /// List tenants
     ///
-    /// A page of tenants in order of slug. Its cost does not grow with the number of tenants.
+    /// A page of tenants in order of slug; of those found by name, in order of name. Its cost does not grow with the number of tenants.
     #[oai(
         path = "/admin/v1/tenants",
         method = "get",
@@ -110,23 +128,23 @@ impl TenantsApi {
         )]
         limit: Query<i32>,
         /// Where to go on: `next_cursor` of the page before.
-        #[oai(validator(max_length = 128))]
+        #[oai(validator(max_length = 2048))]
         cursor: Query<Option<String>>,
-        /// Only tenants whose slug or name contains this.
+        /// Only tenants whose slug begins with this; when there are none, those whose name does.
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
     ) -> Result<Answer<200, TenantPage>, Refused<ListRefusals>> {
         let limit = page::limit(limit.0);
-        let after = read_cursor(cursor.0.as_deref(), Slug::parse)?;
+        let after = read_cursor(cursor.0.as_deref(), read_position)?;
         check_query(q.0.as_deref())?;
         let page = tenants::page(&app, operator.0, after.as_ref(), limit, q.0.as_deref()).await?;
         Ok(Answer::new(TenantPage {
             items: page
                 .items
                 .iter()
-                .map(|tenant| TenantView::of(&app, tenant))
+                .map(|(_, tenant)| TenantView::of(&app, tenant))
                 .collect(),
-            next_cursor: Nullable(page.next.map(|slug| write_cursor(slug.as_str()))),
+            next_cursor: Nullable(page.next.map(|at| write_cursor(&written_position(&at)))),
         }))
     }
 
@@ -144,12 +162,43 @@ impl TenantsApi {
         tenant: Path<String>,
     ) -> Result<Answer<200, TenantView>, Refused<TenantRefusals>> {
         let tenant = tenants::read(&app, operator.0, &tenant).await?;
-        Ok(Answer::new(TenantView::of(&app, &tenant)))
+        Ok(answer(&app, &tenant))
+    }
+
+    /// Change a tenant
+    ///
+    /// A JSON merge patch (RFC 7396). The slug never changes; what the tenant decides for itself is in its
+    /// settings.
+    #[oai(
+        path = "/admin/v1/tenants/:tenant",
+        method = "patch",
+        operation_id = "update_tenant"
+    )]
+    async fn update_tenant(
+        &self,
+        app: Data<&Arc<App>>,
+        operator: Operator,
+        /// The tenant's slug.
+        tenant: Path<String>,
+        /// The `ETag` of the tenant as it was read; without it the change is made whatever the tenant is.
+        #[oai(name = "If-Match")]
+        seen: IfMatch,
+        body: JsonBody<UpdateTenantBody>,
+    ) -> Result<Answer<200, TenantView>, Refused<ChangeTenantRefusals>> {
+        let seen = seen.0.as_deref();
+        let tenant = match body.0.name {
+            None => tenants::read(&app, operator.0, &tenant).await?,
+            Some(name) => {
+                tenants::rename(&app, operator.0, &tenant, seen, name.0, app.now()).await?
+            }
+        };
+        Ok(answer(&app, &tenant))
     }
 
     /// Delete a tenant
     ///
-    /// Deletes the tenant with all its users, clients, sessions and keys. There is no way back.
+    /// From now on the tenant answers as if it had never been, its slug is free, and its keys are destroyed.
+    /// Users, clients, sessions and everything else follow in the background. There is no way back.
     #[oai(
         path = "/admin/v1/tenants/:tenant",
         method = "delete",
@@ -162,7 +211,7 @@ impl TenantsApi {
         /// The tenant's slug.
         tenant: Path<String>,
     ) -> Result<NoContent, Refused<TenantRefusals>> {
-        tenants::delete(&app, operator.0, &tenant).await?;
+        tenants::delete(&app, operator.0, &tenant, app.now()).await?;
         Ok(NoContent::default())
     }
 
@@ -206,6 +255,52 @@ impl TenantsApi {
         let tenant =
             tenants::set_state(&app, operator.0, &tenant, TenantState::Active, app.now()).await?;
         Ok(Answer::new(TenantView::of(&app, &tenant)))
+    }
+}
+
+fn answer(app: &App, tenant: &Tenant) -> Answer<200, TenantView> {
+    Answer::new(TenantView::of(app, tenant)).header(header::ETAG, &tenants::version(tenant))
+}
+
+/// A slug alone, or a name and then the slug. No name has a line break.
+fn written_position(position: &TenantPosition) -> String {
+    match position {
+        TenantPosition::Slug(slug) => slug.to_string(),
+        TenantPosition::Name(name, slug) => format!("{name}\n{slug}"),
+    }
+}
+
+fn read_position(text: &str) -> Result<TenantPosition, NotASlug> {
+    match text.split_once('\n') {
+        None => Slug::parse(text).map(TenantPosition::Slug),
+        Some((name, _)) if name.chars().any(char::is_control) => Err(NotASlug),
+        Some((name, slug)) => Ok(TenantPosition::Name(name.to_owned(), Slug::parse(slug)?)),
+    }
+}
+
+/// What may change of a tenant.
+#[derive(Debug, Object)]
+#[oai(example, skip_serializing_if_is_none)]
+pub struct UpdateTenantBody {
+    /// What people call it; null: the slug.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    name: Option<Nullable<String>>,
+}
+
+impl Example for UpdateTenantBody {
+    fn example() -> Self {
+        Self {
+            name: Some(Nullable(Some("Acme Group".to_owned()))),
+        }
+    }
+}
+
+impl FromMembers for UpdateTenantBody {
+    fn from_members(members: &mut Members) -> Option<Self> {
+        let name = members.nullable_text("name");
+        Some(Self {
+            name: name.map(Nullable),
+        })
     }
 }
 

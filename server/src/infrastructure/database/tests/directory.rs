@@ -1,10 +1,13 @@
 use super::{
-    super::DatabaseTenants,
+    super::{DatabaseStore, DatabaseTenants},
     fixture::{Fixture, client, keys, new_tenant, now, sign_in, tenant},
     on_both,
 };
 use crate::{
-    application::{error::StoreError, ports::Tenants},
+    application::{
+        error::StoreError,
+        ports::{Store, Swept, TenantAt, TenantPosition, Tenants},
+    },
     domain::tenant::{Slug, TenantState},
 };
 
@@ -39,7 +42,11 @@ async fn a_tenant_is_created_with_all_it_needs_or_not_at_all(db: Fixture) {
         matches!(refused, Err(StoreError::Conflict("tenants_slug_key"))),
         "{refused:?}"
     );
-    assert_eq!(tenants.page(None, 9, None).await.unwrap(), [acme]);
+    let position = TenantPosition::Slug(acme.slug.clone());
+    assert_eq!(
+        tenants.page(None, 9, None).await.unwrap(),
+        [(position, acme)]
+    );
     assert_eq!(tenants.by_slug(&slug("other")).await.unwrap(), None);
 }
 
@@ -58,25 +65,55 @@ async fn pages_go_by_slug_and_search_literally(db: Fixture) {
             .await
             .unwrap();
     }
-    let page = async |after: Option<&str>, limit, q| -> Vec<String> {
+    let page = async |after: Option<TenantPosition>, limit, q: Option<String>| -> Vec<TenantAt> {
         tenants
-            .page(after.map(slug).as_ref(), limit, q)
+            .page(after.as_ref(), limit, q.as_deref())
             .await
             .unwrap()
-            .into_iter()
-            .map(|tenant| tenant.slug.to_string())
-            .collect()
+    };
+    let slugs = |found: &[TenantAt]| -> Vec<String> {
+        let slug = |(_, tenant): &TenantAt| tenant.slug.to_string();
+        found.iter().map(slug).collect()
+    };
+    // All pages, one tenant at a time, and at once.
+    let all = async |q: Option<&str>| {
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let next = page(after, 1, q.map(str::to_owned)).await;
+            let Some((position, _)) = next.first().cloned() else {
+                break;
+            };
+            after = Some(position);
+            found.extend(next);
+        }
+        assert_eq!(page(None, 9, q.map(str::to_owned)).await, found, "{q:?}");
+        slugs(&found)
     };
     // By bytes on both databases, so the hyphen counts.
-    assert_eq!(page(None, 9, None).await, ["a1", "b-2", "b2", "c"]);
-    assert_eq!(page(None, 2, None).await, ["a1", "b-2"]);
-    assert_eq!(page(Some("b-2"), 2, None).await, ["b2", "c"]);
-    assert_eq!(page(None, 9, Some("acme")).await, ["b2"]);
-    assert_eq!(page(None, 9, Some("B")).await, ["b-2", "b2"]);
-    assert_eq!(page(None, 9, Some("%")).await, ["b-2"]);
-    assert_eq!(page(None, 9, Some("_")).await, ["a1"]);
-    assert_eq!(page(None, 9, Some("\\")).await, ["b2"]);
-    assert_eq!(page(None, 9, Some("' OR 1=1")).await, [""; 0]);
+    assert_eq!(all(None).await, ["a1", "b-2", "b2", "c"]);
+    assert_eq!(all(Some("")).await, ["a1", "b-2", "b2", "c"]);
+    assert_eq!(all(Some("B")).await, ["b-2", "b2"]);
+    assert_eq!(all(Some("b2")).await, ["b2"]);
+    // No slug begins so: the names are asked.
+    assert_eq!(all(Some("acme")).await, ["b2"]);
+    assert_eq!(all(Some("100%")).await, ["b-2"]);
+    assert_eq!(all(Some("Snow_")).await, ["a1"]);
+    assert_eq!(all(Some("acme \\")).await, ["b2"]);
+    for q in ["%", "_", "sons", "' OR 1=1", "\u{10ffff}"] {
+        assert_eq!(
+            all(Some(q)).await,
+            [""; 0],
+            "{q} is text, and no name begins so"
+        );
+    }
+    // A name that changes takes its place in the order with it.
+    let (before, at) = (tenants.by_slug(&slug("c")).await.unwrap().unwrap(), now());
+    let renamed = tenants.set_name(&before.slug, "Zürich", before.updated_at, at);
+    assert_eq!(renamed.await.unwrap().unwrap().name, "Zürich");
+    assert_eq!(all(Some("ZÜR")).await, ["c"]);
+    let again = tenants.set_name(&before.slug, "Late", before.updated_at, at);
+    assert_eq!(again.await.unwrap(), None);
 }
 
 async fn a_tenant_is_suspended_and_resumed(db: Fixture) {
@@ -96,17 +133,29 @@ async fn a_tenant_is_suspended_and_resumed(db: Fixture) {
 
 async fn deleting_a_tenant_takes_everything_of_it_and_nothing_else(db: Fixture) {
     let tenants = DatabaseTenants::new(db.clone());
+    let store = DatabaseStore::new(db.clone());
     let acme = new_tenant(&db, "acme").await;
     let other = new_tenant(&db, "other").await;
     sign_in(&db, &acme, "ada@example.com").await;
     let (_, _, kept) = sign_in(&db, &other, "ada@example.com").await;
 
-    assert!(tenants.delete(acme.slug()).await.unwrap());
-    assert!(!tenants.delete(acme.slug()).await.unwrap());
+    assert!(tenants.delete(acme.slug(), now()).await.unwrap());
+    assert!(!tenants.delete(acme.slug(), now()).await.unwrap());
     assert_eq!(tenants.by_slug(acme.slug()).await.unwrap(), None);
+    assert_eq!(tenants.page(None, 9, None).await.unwrap().len(), 1);
+    // Its key is gone before its rows are, and its slug is free.
+    let mut work = store.view(&acme).await.unwrap();
+    assert!(work.sealed_data_key().await.is_err());
+    assert!(!work.signing_keys().await.unwrap().is_empty());
+    drop(work);
+    new_tenant(&db, "acme").await;
 
-    let store = super::super::DatabaseStore::new(db.clone());
-    use crate::application::ports::Store;
+    let mut batches = 0;
+    while tenants.sweep(1).await.unwrap() == Swept::Some {
+        batches += 1;
+    }
+    assert!(batches > 5, "one row at a time: {batches}");
+
     let mut work = store.view(&other).await.unwrap();
     assert!(work.grant(kept.id).await.unwrap().is_some());
     drop(work);

@@ -138,6 +138,44 @@ SELECT relname || ': ' || indexrelid::regclass || ' does not start with tenant_i
     WHERE indisunique AND indkey[0] NOT IN (
         SELECT attnum FROM tenant_column WHERE attrelid = tables.oid)";
 
+/// A table that the sweep forgot would keep rows of ended tenants; one that comes too late would be emptied
+/// by a cascade, without a bound.
+#[tokio::test]
+async fn the_sweep_knows_every_table_and_their_order() {
+    let db = super::fixture::postgres().await;
+    let names = async |sql: &str| -> Vec<(String, String)> {
+        let statement = Statement::from_string(DbBackend::Postgres, sql);
+        let rows = db.connection().query_all_raw(statement).await.unwrap();
+        let pair = |row: sea_orm::QueryResult| {
+            (
+                row.try_get("", "one").unwrap(),
+                row.try_get("", "other").unwrap(),
+            )
+        };
+        rows.into_iter().map(pair).collect()
+    };
+    let owned = "SELECT relname::text AS one, '' AS other FROM pg_class \
+                 WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND EXISTS \
+                 (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attname = 'tenant_id')";
+    let mut owned: Vec<_> = names(owned).await.into_iter().map(|(one, _)| one).collect();
+    let mut known = tokenhouse_entity::TENANT_TABLES.to_vec();
+    owned.sort();
+    known.sort_unstable();
+    assert_eq!(owned, known, "entity::TENANT_TABLES");
+    let references = "SELECT (SELECT relname::text FROM pg_class WHERE oid = conrelid) AS one, \
+                      (SELECT relname::text FROM pg_class WHERE oid = confrelid) AS other \
+                      FROM pg_constraint WHERE contype = 'f' AND connamespace = current_schema()::regnamespace";
+    let place = |table: &str| {
+        tokenhouse_entity::TENANT_TABLES
+            .iter()
+            .position(|one| *one == table)
+    };
+    let references = names(references).await;
+    for (from, to) in references.into_iter().filter(|(_, to)| to != "tenants") {
+        assert!(place(&from) < place(&to), "{from} refers to {to}");
+    }
+}
+
 #[tokio::test]
 async fn every_table_keeps_tenants_apart() {
     let db = super::fixture::postgres().await;
@@ -182,7 +220,7 @@ async fn rows_of_before_become_rows_of_now(db: Fixture) {
     }
     for sql in [
         format!(
-            "INSERT INTO tenants VALUES ({id}, 'old', 'Old', 'active', '{{}}', NULL, 'm', {bytes}, 1, 1)"
+            "INSERT INTO tenants (id, slug, name, state, policy, not_before, data_key_master_id, data_key_sealed, created_at, updated_at) VALUES ({id}, 'old', 'Old', 'active', '{{}}', NULL, 'm', {bytes}, 1, 1)"
         ),
         format!(
             "INSERT INTO signing_keys (tenant_id, id, algorithm, state, x, y, private_key_sealed, created_at) VALUES ({id}, 'kid', 'ES256', 'active', 'xx', 'yy', {bytes}, 1)"
