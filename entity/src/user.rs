@@ -13,6 +13,8 @@ pub struct Model {
     pub email: String,
     pub email_verified: bool,
     pub name: String,
+    /// The name in lower case, to search by its beginning.
+    pub search_name: String,
     pub avatar_url: Option<String>,
     /// JSON; members that it lacks are unknown.
     pub profile: String,

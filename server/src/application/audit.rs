@@ -24,8 +24,9 @@ pub async fn within<T>(origin: Origin, work: impl Future<Output = T>) -> T {
     ORIGIN.scope(origin, work).await
 }
 
-/// The request that is being answered; empty when none is.
-fn origin() -> Origin {
+/// The request that is being answered; empty when none is. Work that goes on beside its request takes it
+/// along.
+pub fn origin() -> Origin {
     ORIGIN.try_with(Clone::clone).unwrap_or_default()
 }
 

@@ -13,7 +13,7 @@ use crate::{
         scope::Scopes,
         tenant::TenantScope,
         timestamp::Timestamp,
-        user::User,
+        user::{User, UserState},
     },
 };
 
@@ -101,7 +101,12 @@ async fn user_of_session(
         .ok_or_else(ended)?;
     let mark = tenant.not_before().max(view.user.not_before);
     let superseded = mark.is_some_and(|mark| view.session.authenticated_at < mark);
-    if view.session.ended_at.is_some() || superseded || view.user.id.to_string() != claims.sub {
+    let disabled = view.user.state == UserState::Disabled;
+    if view.session.ended_at.is_some()
+        || superseded
+        || disabled
+        || view.user.id.to_string() != claims.sub
+    {
         return Err(ended());
     }
     Ok(view.user.clone())

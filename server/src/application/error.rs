@@ -66,6 +66,9 @@ pub enum Error {
     /// The email address belongs to a user already.
     #[error("the email address is taken")]
     EmailTaken,
+    /// Another user has this external id already.
+    #[error("the external id is taken")]
+    ExternalIdTaken,
     /// A tenant with this slug exists already.
     #[error("the slug is taken")]
     SlugTaken,

@@ -12,12 +12,17 @@ use zeroize::Zeroizing;
 use super::{
     error::Error,
     issue::{self, AccessTokenRequest, Tokens},
+    ports::Verdict,
 };
 use crate::{
     app::App,
     domain::{
-        email::EmailAddress, password::Password, session::Session, tenant::TenantScope,
-        timestamp::Timestamp, user::User,
+        email::EmailAddress,
+        password::{Password, PasswordHash},
+        session::Session,
+        tenant::TenantScope,
+        timestamp::Timestamp,
+        user::{User, UserState},
     },
 };
 
@@ -109,6 +114,38 @@ pub async fn authenticate(
         Err(_) => None,
     };
     let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
-    let fits = app.passwords.verify(tenant.id(), password, hash).await?;
-    Ok(user.filter(|_| fits))
+    let verdict = app
+        .passwords
+        .verify(tenant.id(), password, hash.clone())
+        .await?;
+    // A disabled user gets the answer of a wrong password, after the same work.
+    let user = user.filter(|user| user.state == UserState::Active);
+    match (verdict, user) {
+        (Verdict::Fits { renewed }, Some(user)) => {
+            if let Some(renewed) = renewed {
+                renew_hash(app, tenant, &user, hash.as_ref(), &renewed).await;
+            }
+            Ok(Some(user))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Keeps the password as it is hashed today. Only in the place of the very hash that was verified: the user
+/// may have chosen another password meanwhile. If it fails, the next login does it.
+async fn renew_hash(
+    app: &App,
+    tenant: &TenantScope,
+    user: &User,
+    old: Option<&PasswordHash>,
+    renewed: &PasswordHash,
+) {
+    let write = async {
+        let mut work = app.store.begin(tenant).await?;
+        work.replace_password(user.id, old, renewed).await?;
+        work.commit().await
+    };
+    if let Err(error) = write.await {
+        tracing::warn!(user.id = %user.id, error = &error as &dyn std::error::Error, "a hash was not renewed");
+    }
 }

@@ -86,7 +86,7 @@ pub async fn signup(
         updated_at: now,
     };
     let mut work = app.store.begin(tenant).await?;
-    match work.add_user(&user, &hash).await {
+    match work.add_user(&user, Some(&hash)).await {
         Err(StoreError::Conflict("users_tenant_id_email_key")) => return Err(Error::EmailTaken),
         other => other?,
     }

@@ -10,7 +10,7 @@ use super::{
     scope::Scopes,
     session::Session,
     timestamp::Timestamp,
-    user::User,
+    user::{User, UserState},
 };
 
 /// A grant as it is made at sign-in.
@@ -82,6 +82,7 @@ pub struct Floor {
 pub enum Ended {
     Revoked,
     SessionEnded,
+    UserDisabled,
     /// A not-before mark of the user, the client or the tenant lies after it.
     BeforeMark,
 }
@@ -101,6 +102,8 @@ impl GrantView {
             Some(Ended::Revoked)
         } else if self.session.ended_at.is_some() && !self.offline {
             Some(Ended::SessionEnded)
+        } else if self.user.state == UserState::Disabled {
+            Some(Ended::UserDisabled)
         } else if mark.is_some_and(|mark| self.created_at < mark) {
             Some(Ended::BeforeMark)
         } else {

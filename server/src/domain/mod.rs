@@ -27,4 +27,5 @@ pub mod tenant;
 pub mod timestamp;
 pub mod user;
 pub mod user_claims;
+pub mod user_members;
 pub mod violation;

@@ -13,7 +13,7 @@ use super::{
     api::{
         admin::{
             client_secrets::ClientSecretsApi, clients::ClientsApi, settings::SettingsApi,
-            sign_ins::SignInsApi, tenants::TenantsApi,
+            sign_ins::SignInsApi, tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
         },
         discovery::DiscoveryApi,
         oauth::OAuthApi,
@@ -32,6 +32,8 @@ type Apis = (
     RegistrationApi,
     SessionApi,
     TenantsApi,
+    UsersApi,
+    UserImportApi,
     ClientsApi,
     ClientSecretsApi,
     SignInsApi,
@@ -46,6 +48,8 @@ pub fn service() -> OpenApiService<Apis, ()> {
         RegistrationApi,
         SessionApi,
         TenantsApi,
+        UsersApi,
+        UserImportApi,
         ClientsApi,
         ClientSecretsApi,
         SignInsApi,

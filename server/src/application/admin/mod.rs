@@ -6,6 +6,8 @@ pub mod clients;
 pub mod settings;
 pub mod sign_ins;
 pub mod tenants;
+pub mod user_import;
+pub mod users;
 
 use super::error::{Error, NotSignedIn};
 use crate::{app::App, domain::secret::TokenDigest};

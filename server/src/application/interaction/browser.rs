@@ -19,7 +19,7 @@ use crate::{
         session::Session,
         tenant::TenantScope,
         timestamp::Timestamp,
-        user::User,
+        user::{User, UserState},
     },
 };
 
@@ -181,6 +181,7 @@ fn lives(tenant: &TenantScope, view: &SessionView, now: Timestamp) -> bool {
         .max(view.user.not_before)
         .is_some_and(|mark| session.authenticated_at < mark);
     session.ended_at.is_none()
+        && view.user.state == UserState::Active
         && !superseded
         && now < seen + seconds(policy.session_idle_ttl)
         && now < session.created_at + seconds(policy.session_absolute_ttl)

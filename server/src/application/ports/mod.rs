@@ -34,7 +34,7 @@ pub use keys::{
 };
 pub use logout_notifier::{LogoutNotice, LogoutNotifier, LogoutTokens};
 pub use outbound::{Outbound, OutboundError};
-pub use passwords::PasswordHasher;
+pub use passwords::{NotAPasswordHash, PasswordHasher, Verdict};
 pub use rotations::{Floors, RaisedFloor, Rotation, RotationRequest, Rotations};
 pub use sessions::{SessionFilter, SessionView, Sessions};
 pub use single_use::{Purpose, SingleUse, Taken, UseKey};
@@ -43,5 +43,5 @@ pub use system::{Aead, Clock, Dependency, Entropy};
 pub use tenants::{
     NewTenantKeys, SealedDataKey, StoredTagKey, Sweeper, Swept, TenantAt, TenantPosition, Tenants,
 };
-pub use users::Users;
+pub use users::{UserFilter, UserPosition, UserWithHash, Users};
 pub use views::{Freshness, Views};

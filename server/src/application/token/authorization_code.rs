@@ -23,7 +23,7 @@ use crate::{
         scope::OFFLINE_ACCESS,
         session::Session,
         timestamp::Timestamp,
-        user::User,
+        user::{User, UserState},
     },
 };
 
@@ -143,7 +143,7 @@ async fn live_session(
         .into_iter()
         .flatten()
         .any(|mark| Timestamp::from_micros(record.authenticated_at) < mark);
-    let same_user = found.user.id.as_uuid() == record.user;
+    let same_user = found.user.id.as_uuid() == record.user && found.user.state == UserState::Active;
     if found.session.ended_at.is_some() || superseded || !same_user {
         return Err(invalid("the session has ended").into());
     }

@@ -23,6 +23,8 @@ pub enum Tag {
     Registration,
     /// Tenants, for the operator.
     Tenants,
+    /// The users of a tenant, for administrators.
+    Users,
     /// The clients of a tenant, for administrators.
     Clients,
     /// Sessions, grants and consents of a tenant's users, for administrators.

@@ -27,6 +27,7 @@ pub enum Kind {
     InvalidParameter,
     WeakPassword,
     EmailTaken,
+    ExternalIdTaken,
     SlugTaken,
     ClientIdTaken,
     TooManySecrets,
@@ -52,6 +53,7 @@ impl Kind {
         Self::InvalidParameter,
         Self::WeakPassword,
         Self::EmailTaken,
+        Self::ExternalIdTaken,
         Self::SlugTaken,
         Self::ClientIdTaken,
         Self::TooManySecrets,
@@ -96,6 +98,12 @@ impl Kind {
                 "email-taken",
                 "The email address is taken",
                 "Log in with this address, or sign up with another one.",
+            ),
+            Self::ExternalIdTaken => (
+                409,
+                "external-id-taken",
+                "The external id is taken",
+                "Another user of the tenant has this external_id: change that user, or send another id.",
             ),
             Self::SlugTaken => (
                 409,
@@ -261,6 +269,11 @@ impl Problem {
         self.kind.status()
     }
 
+    /// The kind in words.
+    pub fn title(&self) -> &'static str {
+        self.kind.title()
+    }
+
     /// After how long to try again.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -349,6 +362,7 @@ impl From<Error> for Problem {
             Error::Invalid(violations) => violations.into(),
             Error::NotFound => Self::new(Kind::NotFound),
             Error::EmailTaken => Self::new(Kind::EmailTaken),
+            Error::ExternalIdTaken => Self::new(Kind::ExternalIdTaken),
             Error::SlugTaken => Self::new(Kind::SlugTaken),
             Error::ClientIdTaken => Self::new(Kind::ClientIdTaken),
             Error::TooManySecrets => Self::new(Kind::TooManySecrets),
@@ -458,9 +472,9 @@ impl Example for ProblemView {
 }
 
 /// One broken rule of a request body.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, serde::Serialize)]
 #[oai(rename = "Violation")]
-struct ViolationView {
+pub struct ViolationView {
     /// A JSON pointer (RFC 6901) to the member; empty for the whole body.
     pointer: String,
     /// What is wrong with it.

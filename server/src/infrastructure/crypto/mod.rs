@@ -7,6 +7,7 @@
 mod access_tokens;
 mod aead;
 mod fair_queue;
+mod foreign_hashes;
 mod foreign_jwts;
 mod jws;
 mod key_maker;

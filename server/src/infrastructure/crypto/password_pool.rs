@@ -20,12 +20,13 @@ use tokio::sync::oneshot;
 
 use super::{
     fair_queue::{FairQueue, Full},
+    foreign_hashes::Unusable,
     phc::{self, Cost},
 };
 use crate::{
     application::{
         error::HashingError,
-        ports::{Entropy, PasswordHasher},
+        ports::{Entropy, NotAPasswordHash, PasswordHasher, Verdict},
     },
     domain::{
         id::TenantId,
@@ -93,7 +94,7 @@ enum Job {
     Verify {
         password: Password,
         hash: Option<PasswordHash>,
-        reply: oneshot::Sender<Result<bool, HashingError>>,
+        reply: oneshot::Sender<Result<Verdict, HashingError>>,
     },
 }
 
@@ -188,7 +189,7 @@ impl PasswordHasher for PasswordPool {
         tenant: TenantId,
         password: Password,
         hash: Option<PasswordHash>,
-    ) -> Result<bool, HashingError> {
+    ) -> Result<Verdict, HashingError> {
         let (reply, answer) = oneshot::channel();
         let job = Job::Verify {
             password,
@@ -196,6 +197,14 @@ impl PasswordHasher for PasswordPool {
             reply,
         };
         self.run(tenant, job, answer).await
+    }
+
+    fn foreign(&self, text: &str) -> Result<PasswordHash, NotAPasswordHash> {
+        match phc::check(text) {
+            Ok(()) => Ok(PasswordHash::from_phc(text.to_owned())),
+            Err(Unusable::Unknown) => Err(NotAPasswordHash::Unknown),
+            Err(Unusable::TooExpensive) => Err(NotAPasswordHash::TooExpensive),
+        }
     }
 }
 
@@ -296,13 +305,27 @@ impl Shared {
         password: &Password,
         hash: Option<&PasswordHash>,
         memory: &mut [Block],
-    ) -> Result<bool, HashingError> {
-        match hash {
-            Some(hash) => phc::verify(password, hash, memory),
-            // The same work as for a hash of today's cost, so that the time tells nobody whether
-            // the account exists.
-            None => self.hash(password, memory).map(|_| false),
+    ) -> Result<Verdict, HashingError> {
+        let Some(hash) = hash else {
+            // The same work as for a hash of today's cost, so that the time tells nobody whether the
+            // account exists.
+            return self.hash(password, memory).map(|_| Verdict::Wrong);
+        };
+        if !phc::verify(password, hash, memory)? {
+            return Ok(Verdict::Wrong);
         }
+        // Those who wait come first; the next login will do as well.
+        let late = phc::is_current(hash, &self.params) || self.is_busy();
+        let renewed = if late {
+            None
+        } else {
+            self.hash(password, memory).ok()
+        };
+        Ok(Verdict::Fits { renewed })
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.lock().queue.is_empty()
     }
 }
 

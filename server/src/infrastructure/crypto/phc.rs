@@ -6,6 +6,7 @@ use argon2::{
 };
 use subtle::ConstantTimeEq;
 
+use super::foreign_hashes::{ForeignHash, Unusable};
 use crate::{
     application::error::HashingError,
     domain::password::{Password, PasswordHash},
@@ -71,7 +72,13 @@ pub(super) fn verify(
     hash: &PasswordHash,
     memory: &mut [Block],
 ) -> Result<bool, HashingError> {
-    let stored = Stored::parse(hash).ok_or(HashingError::UnreadableHash)?;
+    let Ok(stored) = Stored::parse(hash.as_phc()) else {
+        let foreign =
+            ForeignHash::parse(hash.as_phc()).map_err(|_| HashingError::UnreadableHash)?;
+        return foreign
+            .fits(password.expose())
+            .ok_or(HashingError::UnreadableHash);
+    };
     let blocks = stored.argon2.params().block_count();
     let mut own_memory;
     let memory = if blocks <= memory.len() {
@@ -95,21 +102,44 @@ struct Stored {
 }
 
 impl Stored {
-    fn parse(hash: &PasswordHash) -> Option<Self> {
-        let phc = phc::PasswordHash::new(hash.as_phc()).ok()?;
-        let algorithm = Algorithm::new(phc.algorithm.as_str()).ok()?;
+    fn parse(text: &str) -> Result<Self, Unusable> {
+        let phc = phc::PasswordHash::new(text).map_err(|_| Unusable::Unknown)?;
+        let algorithm = Algorithm::new(phc.algorithm.as_str()).map_err(|_| Unusable::Unknown)?;
         // A PHC string without a version is from before 1.3.
-        let version = Version::try_from(phc.version.unwrap_or(0x10)).ok()?;
-        let params = Params::try_from(&phc).ok()?;
+        let version =
+            Version::try_from(phc.version.unwrap_or(0x10)).map_err(|_| Unusable::Unknown)?;
+        let params = Params::try_from(&phc).map_err(|_| Unusable::Unknown)?;
         let affordable = params.m_cost() <= MAX_MEMORY_KIB
             && params.t_cost() <= MAX_PASSES
             && params.p_cost() <= MAX_LANES;
-        affordable.then_some(Self {
+        if !affordable {
+            return Err(Unusable::TooExpensive);
+        }
+        Ok(Self {
             argon2: Argon2::new(algorithm, version, params),
-            salt: phc.salt?,
-            output: phc.hash?,
+            salt: phc.salt.ok_or(Unusable::Unknown)?,
+            output: phc.hash.ok_or(Unusable::Unknown)?,
         })
     }
+}
+
+/// Whether a text is a hash that [`verify`] takes.
+pub(super) fn check(text: &str) -> Result<(), Unusable> {
+    match Stored::parse(text) {
+        Ok(_) => Ok(()),
+        Err(Unusable::TooExpensive) => Err(Unusable::TooExpensive),
+        Err(Unusable::Unknown) => ForeignHash::parse(text).map(|_| ()),
+    }
+}
+
+/// Whether a hash is what [`hash`] would make today. One that costs more is left alone.
+pub(super) fn is_current(hash: &PasswordHash, today: &Params) -> bool {
+    Stored::parse(hash.as_phc()).is_ok_and(|stored| {
+        let params = stored.argon2.params();
+        hash.as_phc().starts_with("$argon2id$v=19$")
+            && params.m_cost() >= today.m_cost()
+            && params.t_cost() >= today.t_cost()
+    })
 }
 
 pub(super) fn argon2id(params: &Params) -> Argon2<'static> {

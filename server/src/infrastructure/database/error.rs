@@ -9,6 +9,10 @@ const CONSTRAINTS: &[(&str, &str)] = &[
     ("tenants_slug_key", "tenants.slug"),
     ("tenants_pkey", "tenants.id"),
     ("users_tenant_id_email_key", "users.tenant_id, users.email"),
+    (
+        "users_tenant_id_external_id_key",
+        "users.tenant_id, users.external_id",
+    ),
     ("users_pkey", "users.tenant_id, users.id"),
     ("clients_pkey", "clients.tenant_id, clients.id"),
     ("sessions_pkey", "sessions.tenant_id, sessions.id"),

@@ -21,6 +21,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod users;
+mod users_list;
 
 pub use connection::{Database, Dialect, connect};
 pub use floors::DatabaseFloors;

@@ -3,3 +3,4 @@
 mod administrators;
 mod clients;
 mod sign_ins;
+mod users;

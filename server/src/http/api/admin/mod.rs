@@ -6,3 +6,5 @@ mod page;
 pub mod settings;
 pub mod sign_ins;
 pub mod tenants;
+pub mod user_import;
+pub mod users;

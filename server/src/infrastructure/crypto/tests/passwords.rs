@@ -47,7 +47,9 @@ fn password(text: &str) -> Password {
 
 async fn verify(pool: &PasswordPool, text: &str, phc: &str) -> Result<bool, HashingError> {
     let hash = PasswordHash::from_phc(phc.to_owned());
-    pool.verify(tenant(1), password(text), Some(hash)).await
+    pool.verify(tenant(1), password(text), Some(hash))
+        .await
+        .map(|verdict| verdict.fits())
 }
 
 #[tokio::test]
@@ -72,7 +74,7 @@ async fn only_the_same_password_fits() {
         let verified = pool
             .verify(tenant(1), password(text), Some(hash.clone()))
             .await;
-        assert_eq!(verified.expect("it verifies"), fits, "{text:?}");
+        assert_eq!(verified.expect("it verifies").fits(), fits, "{text:?}");
     }
     let again = pool
         .hash(tenant(1), password("correct horse"))
@@ -107,7 +109,6 @@ async fn hashes_that_ask_for_too_much_work_or_are_none_are_refused() {
         format!("$argon2id$v=19$m=65536,t=11,p=1${tail}"),
         format!("$argon2id$v=19$m=65536,t=2,p=9${tail}"),
         format!("$argon2id$v=18$m=65536,t=2,p=1${tail}"),
-        "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW".to_owned(),
         "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ".to_owned(),
         "$argon2id$v=19$m=65536,t=2,p=1".to_owned(),
         "password".to_owned(),
@@ -142,7 +143,7 @@ async fn an_unknown_account_takes_as_long_as_a_wrong_password() {
         let started = Instant::now();
         let fits = pool.verify(tenant(1), password("wrong"), hash).await;
         samples[n % 2].push(started.elapsed());
-        assert!(!fits.expect("it verifies"));
+        assert!(!fits.expect("it verifies").fits());
     }
     let [known, unknown] = samples.map(|times: Vec<Duration>| {
         let fastest = times.into_iter().min().expect("there are samples");

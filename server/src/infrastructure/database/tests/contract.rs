@@ -71,7 +71,7 @@ impl Fixture for DatabaseFixture {
         if work.client(owner).await.unwrap().is_none() {
             work.add_client(&client(owner.as_str())).await.unwrap();
         }
-        work.add_user(&user, &phc()).await.unwrap();
+        work.add_user(&user, Some(&phc())).await.unwrap();
         work.add_session(&session).await.unwrap();
         work.add_grant(&grant).await.unwrap();
         work.commit().await.unwrap();

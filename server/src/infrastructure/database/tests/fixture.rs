@@ -231,7 +231,7 @@ pub(super) async fn sign_in(
     let session = session(&user);
     let grant = grant(&session);
     let mut work = DatabaseStore::new(db.clone()).begin(tenant).await.unwrap();
-    work.add_user(&user, &phc()).await.unwrap();
+    work.add_user(&user, Some(&phc())).await.unwrap();
     work.add_session(&session).await.unwrap();
     work.add_grant(&grant).await.unwrap();
     work.commit().await.unwrap();

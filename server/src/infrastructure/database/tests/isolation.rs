@@ -69,7 +69,7 @@ async fn rows_cant_refer_to_another_tenant(db: Fixture) {
     drop(work);
     let bob = user("bob@example.com");
     let mut work = store.begin(&other).await.unwrap();
-    work.add_user(&bob, &phc()).await.unwrap();
+    work.add_user(&bob, Some(&phc())).await.unwrap();
     let mut mixed = grant(&foreign);
     mixed.user_id = bob.id;
     let refused = work.add_grant(&mixed).await;
