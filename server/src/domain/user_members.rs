@@ -74,7 +74,7 @@ fn with_mark(before: &User, after: User, now: Timestamp) -> User {
 
 /// A user to be made. `blank` has the id and the times; its address and name are replaced.
 pub fn created(
-    blank: User,
+    blank: &User,
     members: &Map<String, Value>,
     policy: &Policy,
 ) -> Result<User, Violations> {
@@ -88,7 +88,7 @@ pub fn created(
         members.insert("name".to_owned(), email);
     }
     let at = blank.created_at;
-    let user = patched(&blank, &members, policy, at)?;
+    let user = patched(blank, &members, policy, at)?;
     Ok(User {
         updated_at: at,
         not_before: None,
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn a_new_user_needs_an_address_and_nothing_else() {
         let made = |value: Value| {
-            created(user(), value.as_object().expect("an object"), &policy()).map(|user| user.name)
+            created(&user(), value.as_object().expect("an object"), &policy()).map(|user| user.name)
         };
         assert_eq!(
             made(json!({ "email": "Bob@example.com" }))

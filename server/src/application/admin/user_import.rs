@@ -139,7 +139,7 @@ async fn write(
     let policy = admin.tenant().policy();
     let Some((before, has_password)) = before else {
         let blank = users::blank(app, now)?;
-        return match user_members::created(blank, &line.members, policy) {
+        return match user_members::created(&blank, &line.members, policy) {
             Err(violations) => Ok(Err(violations)),
             Ok(user) if work.add_user_if_free(&user, line.hash.as_ref()).await? => {
                 Ok(Ok((Done::Created, user, line.hash.is_some())))

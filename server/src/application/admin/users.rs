@@ -21,7 +21,7 @@ use crate::{
         profile::Profile,
         tenant::TenantScope,
         timestamp::Timestamp,
-        user::{DisplayName, User, UserState},
+        user::{AvatarUrl, DisplayName, ExternalId, User, UserState},
         user_members,
         violation::Violations,
     },
@@ -37,7 +37,7 @@ pub async fn create(
     let tenant = admin.tenant();
     let mut members = members.clone();
     let secret = take_secret(app, &mut members).map_err(Error::Invalid)?;
-    let user = user_members::created(blank(app, now)?, &members, tenant.policy())
+    let user = user_members::created(&blank(app, now)?, &members, tenant.policy())
         .map_err(Error::Invalid)?;
     let hash = match secret {
         Some(Secret::Password(password)) => Some(app.passwords.hash(tenant.id(), password).await?),
@@ -187,9 +187,9 @@ fn written(user: &User) -> Value {
         "email": user.email.as_str(),
         "email_verified": user.email_verified,
         "name": user.name.as_str(),
-        "avatar_url": user.avatar_url.as_ref().map(|url| url.as_str()),
+        "avatar_url": user.avatar_url.as_ref().map(AvatarUrl::as_str),
         "state": user.state.name(),
-        "external_id": user.external_id.as_ref().map(|id| id.as_str()),
+        "external_id": user.external_id.as_ref().map(ExternalId::as_str),
         "roles": user.roles,
         "profile": user.profile,
     })

@@ -112,7 +112,7 @@ impl Tenants for DatabaseTenants {
                 // Nothing lies between what is before all that begin with it and the first of them.
                 let slugs = match q.as_str() {
                     "" => self.by_slugs(BEFORE_ALL_SLUGS, &end, limit).await?,
-                    q => self.from_slug(q, &end, limit).await?,
+                    q => self.slugs_from(q, &end, limit).await?,
                 };
                 if slugs.is_empty() {
                     self.by_names((&q, ""), &end, limit).await
@@ -254,7 +254,7 @@ impl DatabaseTenants {
     }
 
     /// In order of slug, from `start` and before `end`.
-    async fn from_slug(
+    async fn slugs_from(
         &self,
         start: &str,
         end: &str,
