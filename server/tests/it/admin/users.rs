@@ -46,7 +46,9 @@ async fn users_are_made_found_changed_and_deleted(installation: Installation) {
     assert!(!ada.text.contains("argon2"));
     let path = format!("/users/{}", ada.body["user_id"].as_str().unwrap());
     assert_eq!(get(&acme, &path).await.body, ada.body);
-    send(&acme, Method::POST, "/users", body)
+    let mut again = body;
+    again["external_id"] = json!("2");
+    send(&acme, Method::POST, "/users", again)
         .await
         .assert_problem(409, "email-taken");
     let twin = json!({ "email": "twin@example.com", "external_id": "1" });
