@@ -41,7 +41,7 @@ pub struct RotationRequest {
     pub lifetimes: Lifetimes,
     /// The caller's clock, for a store without one of its own.
     pub now: Timestamp,
-    /// [`Clock::offset_micros`], for a store that reads its own clock.
+    /// [`Clock::offset_micros`](super::Clock::offset_micros), for a store that reads its own clock.
     pub clock_offset: i64,
 }
 
