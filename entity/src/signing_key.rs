@@ -10,13 +10,17 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     pub algorithm: String,
-    /// `active` or `retired`.
+    /// `next`, `active`, `retiring`, `retired` or `revoked`.
     pub state: String,
     /// The members of RFC 7638, in its order.
     pub public_jwk: String,
-    /// Under the tenant's data key.
+    /// Under the tenant's data key; empty when the key has nothing to sign any more.
     pub private_key_sealed: Vec<u8>,
     pub created_at: i64,
+    /// Since when the key is in its state.
+    pub since: i64,
+    /// When it goes on to the next state.
+    pub until: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

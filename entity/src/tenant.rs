@@ -22,6 +22,12 @@ pub struct Model {
     pub updated_at: i64,
     /// Set: the tenant is gone for everyone, and its rows are on the way out.
     pub deleted_at: Option<i64>,
+    /// Counts changes to the keys and to what rules them.
+    pub keys_version: i64,
+    /// When the schedule has to look at the keys.
+    pub keys_due_at: Option<i64>,
+    /// Until when a JWK Set may be cached that was told to be fresh for longer than one is now.
+    pub jwks_cached_until: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

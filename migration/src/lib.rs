@@ -25,6 +25,7 @@ mod m20261123_000018_give_clients_several_secrets;
 mod m20261123_000019_index_lists;
 mod m20261123_000020_expand_tenants;
 mod m20261123_000021_search_users;
+mod m20261124_000022_stage_signing_keys;
 mod tenant_table;
 
 use std::collections::HashSet;
@@ -63,6 +64,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000019_index_lists::Migration),
             Box::new(m20261123_000020_expand_tenants::Migration),
             Box::new(m20261123_000021_search_users::Migration),
+            Box::new(m20261124_000022_stage_signing_keys::Migration),
         ]
     }
 }

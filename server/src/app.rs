@@ -6,9 +6,9 @@ use url::Url;
 
 use crate::{
     application::ports::{
-        Aead, AuditLog, ClientKeySets, Clock, Dependency, Entropy, ForeignJwts, KeyMaker, Keyring,
-        LogoutNotifier, Outbound, PasswordHasher, Rotations, SingleUse, Store, Sweeper, Tenants,
-        Views,
+        Aead, AuditLog, ClientKeySets, Clock, Dependency, Entropy, ForeignJwts, KeyDirectory,
+        KeyMaker, Keyring, LogoutNotifier, Outbound, PasswordHasher, Rotations, SingleUse, Store,
+        Sweeper, Tenants, Views,
     },
     domain::{
         id::IdEntropy,
@@ -26,6 +26,7 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     pub aead: Arc<dyn Aead>,
     pub key_maker: Arc<dyn KeyMaker>,
+    pub key_directory: Arc<dyn KeyDirectory>,
     pub keyring: Arc<dyn Keyring>,
     pub tenants: Arc<dyn Tenants>,
     pub store: Arc<dyn Store>,

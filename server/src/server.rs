@@ -8,8 +8,12 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     app::App,
     application::{
+        key_rotation::{DataKeyResealing, ScheduledRotation},
         logout_tokens::FreshLogoutTokens,
-        ports::{Aead, Clock, Dependency, Entropy, Keyring, Outbound, Rotations, Store, Tenants},
+        ports::{
+            Aead, AuditLog, Clock, Dependency, Entropy, Keyring, Outbound, Rotations, Store,
+            Tenants,
+        },
     },
     config::Settings,
     http::{self, health::Readiness},
@@ -24,6 +28,7 @@ use crate::{
             DatabaseTenants,
         },
         entropy::SystemEntropy,
+        key_worker::KeyWorker,
         outbound::{self, FetchedClientKeys, Fetcher, LogoutQueue},
         redis::{self, FloorWriter, RedisConnection, RedisRotations},
         tenant_sweeper::TenantSweeper,
@@ -38,6 +43,11 @@ const DRAIN_NOTICE: Duration = Duration::from_millis(250);
 /// How long clients get to hear of the last logouts. Well below the ten seconds of a stop.
 const LOGOUT_NOTICE: Duration = Duration::from_secs(4);
 
+/// How often to look whether a signing key is to be rotated.
+const ROTATION_INTERVAL: Duration = Duration::from_secs(1);
+/// How often to look whether a data key is sealed under an old master key: after an import, say.
+const RESEALING_INTERVAL: Duration = Duration::from_secs(60);
+
 /// A server that serves until it is told to stop.
 pub struct Server {
     pub public_address: SocketAddr,
@@ -50,6 +60,8 @@ pub struct Server {
     management: JoinHandle<()>,
     floors: Option<Arc<FloorWriter>>,
     logouts: Arc<LogoutQueue>,
+    /// They stop when they are dropped.
+    _workers: [KeyWorker; 2],
 }
 
 impl std::fmt::Debug for Server {
@@ -83,6 +95,7 @@ impl Server {
             app,
             floors,
             logouts,
+            workers,
         } = assemble(settings, database, clock).await?;
 
         let readiness = Readiness::new(Arc::clone(&app));
@@ -107,6 +120,7 @@ impl Server {
             stop_management,
             floors,
             logouts,
+            _workers: workers,
         })
     }
 
@@ -144,6 +158,7 @@ struct Assembled {
     app: Arc<App>,
     floors: Option<Arc<FloorWriter>>,
     logouts: Arc<LogoutQueue>,
+    workers: [KeyWorker; 2],
 }
 
 /// Puts an adapter behind every port.
@@ -157,9 +172,9 @@ async fn assemble(
     let master = Arc::new(settings.master_keys);
     let database_store = Arc::new(DatabaseStore::new(database.clone()));
     let store: Arc<dyn Store> = Arc::clone(&database_store) as _;
-    let tenants: Arc<dyn Tenants> = Arc::new(CachedTenants::new(Arc::new(DatabaseTenants::new(
-        database.clone(),
-    ))));
+    let directory = Arc::new(DatabaseTenants::new(database.clone()));
+    let tenants: Arc<dyn Tenants> = Arc::new(CachedTenants::new(Arc::clone(&directory) as _));
+    let audit: Arc<dyn AuditLog> = Arc::new(LoggedAudit);
     let mut dependencies: Vec<Arc<dyn Dependency>> = vec![Arc::new(database.clone())];
     let single_use = Arc::new(DatabaseSingleUse::new(database.clone()));
     let (rotations, floors): (Arc<dyn Rotations>, _) = match &settings.redis_url {
@@ -208,11 +223,34 @@ async fn assemble(
         Arc::clone(&entropy),
         outbound::DEFAULT_CAPACITY,
     ));
+    let workers = [
+        KeyWorker::start(
+            "the rotation of signing keys",
+            Arc::new(ScheduledRotation {
+                directory: Arc::clone(&directory) as _,
+                keyring: Arc::clone(&keyring),
+                audit: Arc::clone(&audit),
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+                public_url: settings.public_url.clone(),
+            }),
+            ROTATION_INTERVAL,
+        ),
+        KeyWorker::start(
+            "the resealing of data keys",
+            Arc::new(DataKeyResealing {
+                directory: Arc::clone(&directory) as _,
+                maker: Arc::clone(&maker) as _,
+            }),
+            RESEALING_INTERVAL,
+        ),
+    ];
     let app = App {
         public_url: settings.public_url,
         operator_tokens: settings.operator_tokens,
         clock,
         key_maker: maker,
+        key_directory: directory,
         single_use,
         client_keys: Arc::new(client_keys),
         outbound,
@@ -225,7 +263,7 @@ async fn assemble(
         views: Arc::new(CachedViews::new(Arc::clone(&store))),
         store,
         rotations,
-        audit: Arc::new(LoggedAudit),
+        audit,
         passwords: Arc::new(PasswordPool::start(
             PasswordPoolOptions::default(),
             Arc::clone(&entropy),
@@ -237,6 +275,7 @@ async fn assemble(
         app: Arc::new(app),
         floors,
         logouts,
+        workers,
     })
 }
 

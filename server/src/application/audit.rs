@@ -9,7 +9,7 @@ use crate::{
     app::App,
     domain::{
         audit::{Actor, Entry, Event, Origin},
-        id::AuditEntryId,
+        id::{AuditEntryId, IdEntropy},
         tenant::TenantScope,
         timestamp::Timestamp,
     },
@@ -32,14 +32,17 @@ pub fn origin() -> Origin {
 
 /// Notes what somebody did in a tenant.
 pub fn note(app: &App, tenant: &TenantScope, actor: Actor, event: Event, now: Timestamp) {
-    app.audit.record(
-        tenant,
-        Entry {
-            id: AuditEntryId::new(now, app.id_entropy()),
-            at: now,
-            actor,
-            origin: origin(),
-            event,
-        },
-    );
+    app.audit
+        .record(tenant, entry(actor, event, app.id_entropy(), now));
+}
+
+/// An entry of the request that is being answered.
+pub fn entry(actor: Actor, event: Event, entropy: IdEntropy, now: Timestamp) -> Entry {
+    Entry {
+        id: AuditEntryId::new(now, entropy),
+        at: now,
+        actor,
+        origin: origin(),
+        event,
+    }
 }

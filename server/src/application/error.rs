@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{user, violation::Violations};
+use crate::domain::{key_rotation::KeyRefusal, user, violation::Violations};
 
 /// The error a library gave, kept for the log alone.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -78,6 +78,9 @@ pub enum Error {
     /// The client has as many secrets as it may.
     #[error("the client has too many secrets")]
     TooManySecrets,
+    /// The signing key can't do what was asked.
+    #[error(transparent)]
+    Key(#[from] KeyRefusal),
     /// Somebody else changed it in the meantime.
     #[error("it was changed in the meantime")]
     Stale,

@@ -14,6 +14,7 @@ pub mod id_token;
 pub mod interaction;
 pub mod introspect;
 pub mod issue;
+pub mod key_rotation;
 pub mod login;
 pub mod logout;
 pub mod logout_tokens;

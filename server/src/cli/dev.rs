@@ -247,6 +247,7 @@ async fn seed(
     let command = CreateTenant {
         slug: TENANT.to_owned(),
         name: Some("Demo".to_owned()),
+        settings: serde_json::Map::new(),
     };
     let tenant = match (
         admin::tenants::create(app, operator, command, app.now()).await,

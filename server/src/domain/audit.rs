@@ -152,8 +152,11 @@ event_kinds! {
     SettingsChanged = "settings.changed",
     KeyCreated = "key.created",
     KeyActivated = "key.activated",
+    /// It signs no more, and is published until its last token has ended.
+    KeyRetiring = "key.retiring",
     KeyRetired = "key.retired",
     KeyRevoked = "key.revoked",
+    KeyDeleted = "key.deleted",
     DataKeyResealed = "key.data_key_resealed",
     DomainAdded = "domain.added",
     DomainVerified = "domain.verified",

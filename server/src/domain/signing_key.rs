@@ -202,13 +202,6 @@ impl PublicKey {
     }
 }
 
-/// A key as a store keeps it: the private half is sealed under the tenant's data key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredSigningKey {
-    pub public: PublicKey,
-    pub sealed_private_key: Vec<u8>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -99,6 +99,10 @@ pub struct Tenant {
     pub not_before: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Counts changes to the keys and to what rules them.
+    pub keys_version: i64,
+    /// Until when a JWK Set may be cached that was told to be fresh for longer than one is now.
+    pub jwks_cached_until: Option<Timestamp>,
 }
 
 /// What a tenant decides for itself. Members a stored policy doesn't have keep their defaults, so
@@ -118,6 +122,11 @@ pub struct Policy {
     pub allowed_origins: Vec<String>,
     /// How access tokens are signed.
     pub access_token_alg: SigningAlgorithm,
+    /// How long a signing key signs, in seconds; 0: until it is rotated by hand.
+    pub key_rotation_interval: u32,
+    /// How long verifiers may keep the JWK Set, in seconds. A new key is published for longer than that
+    /// before it signs.
+    pub jwks_max_age: u32,
     /// How long an ID token counts, in seconds.
     pub id_token_ttl: u32,
     /// A sign-in on the hosted pages ends when its browser isn't seen for this long, in seconds.
@@ -173,6 +182,8 @@ impl Default for Policy {
             refresh_retry_window: 30,
             allowed_origins: Vec::new(),
             access_token_alg: SigningAlgorithm::Es256,
+            key_rotation_interval: 90 * 24 * 3600,
+            jwks_max_age: 300,
             id_token_ttl: 3600,
             session_idle_ttl: 24 * 3600,
             session_absolute_ttl: 30 * 24 * 3600,
@@ -240,6 +251,16 @@ impl Tenant {
 }
 
 impl Tenant {
+    /// Until when a JWK Set may be cached that was told to be fresh for longer than `policy` lets it.
+    pub fn jwks_cached_until(&self, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+        let told = Duration::from_secs(self.policy.jwks_max_age.into());
+        if policy.jwks_max_age < self.policy.jwks_max_age {
+            self.jwks_cached_until.max(Some(now + told))
+        } else {
+            self.jwks_cached_until
+        }
+    }
+
     /// Enters the tenant to administer it, whether it serves or not.
     pub fn administer(self, public_url: &Url) -> TenantScope {
         let issuer = Issuer::of(public_url, &self.slug);
@@ -274,6 +295,11 @@ impl TenantScope {
     /// Whether the tenant serves its users; administrators may see one that doesn't.
     pub fn serves(&self) -> bool {
         self.0.tenant.state == TenantState::Active
+    }
+
+    /// Counts changes to the keys and to what rules them.
+    pub fn keys_version(&self) -> i64 {
+        self.0.tenant.keys_version
     }
 
     /// The tenant as the directory knows it.

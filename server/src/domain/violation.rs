@@ -29,6 +29,14 @@ impl Violations {
         (!violations.is_empty()).then_some(Self(violations))
     }
 
+    /// The same, in a document of which this one is the member at `pointer`.
+    pub fn below(self, pointer: &str) -> impl Iterator<Item = Violation> + use<'_> {
+        self.0.into_iter().map(move |violation| Violation {
+            pointer: format!("{pointer}{}", violation.pointer),
+            ..violation
+        })
+    }
+
     /// The single violations.
     pub fn list(&self) -> &[Violation] {
         &self.0

@@ -12,8 +12,9 @@ use url::Url;
 use super::{
     api::{
         admin::{
-            client_secrets::ClientSecretsApi, clients::ClientsApi, settings::SettingsApi,
-            sign_ins::SignInsApi, tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
+            client_secrets::ClientSecretsApi, clients::ClientsApi, keys::KeysApi,
+            master_keys::MasterKeysApi, settings::SettingsApi, sign_ins::SignInsApi,
+            tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
         },
         discovery::DiscoveryApi,
         oauth::OAuthApi,
@@ -36,6 +37,8 @@ type Apis = (
     UserImportApi,
     ClientsApi,
     ClientSecretsApi,
+    KeysApi,
+    MasterKeysApi,
     SignInsApi,
     SettingsApi,
 );
@@ -52,6 +55,8 @@ pub fn service() -> OpenApiService<Apis, ()> {
         UserImportApi,
         ClientsApi,
         ClientSecretsApi,
+        KeysApi,
+        MasterKeysApi,
         SignInsApi,
         SettingsApi,
     );

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod crypto;
 pub mod database;
 pub mod entropy;
+pub mod key_worker;
 pub mod outbound;
 pub mod redis;
 pub mod tenant_sweeper;

@@ -194,10 +194,14 @@ impl Tenants for CachedTenants {
         &self,
         slug: &Slug,
         policy: &Policy,
+        jwks_cached_until: Option<Timestamp>,
         expected: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Tenant>, StoreError> {
-        let tenant = self.inner.set_policy(slug, policy, expected, now).await;
+        let tenant = self
+            .inner
+            .set_policy(slug, policy, jwks_cached_until, expected, now)
+            .await;
         // After a failure too: the change may have happened all the same.
         self.by_slug.invalidate(slug).await;
         tenant
@@ -346,6 +350,8 @@ mod tests {
                     not_before: None,
                     created_at: Timestamp::from_micros(0),
                     updated_at: Timestamp::from_micros(0),
+                    keys_version: 0,
+                    jwks_cached_until: None,
                 })),
                 _ => Ok(None),
             }
@@ -374,6 +380,7 @@ mod tests {
             &self,
             _: &Slug,
             _: &Policy,
+            _: Option<Timestamp>,
             _: Timestamp,
             _: Timestamp,
         ) -> Result<Option<Tenant>, StoreError> {

@@ -31,6 +31,8 @@ pub fn tenant() -> TenantScope {
         not_before: None,
         created_at: now,
         updated_at: now,
+        keys_version: 0,
+        jwks_cached_until: None,
     }
     .enter(&Url::parse("https://id.example").expect("a URL"))
     .expect("it is active")

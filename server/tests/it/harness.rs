@@ -10,6 +10,7 @@ use std::{
 };
 
 use reqwest::{Method, Response, StatusCode};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokenhouse_server::{config::RawSettings, server::Server, testing::clock::TestClock};
@@ -37,8 +38,31 @@ pub(crate) enum Backend {
     Redis,
 }
 
-/// Runs a test on every backend, each as a test of its own.
+/// Runs a test on every backend, each as a test of its own. With `alone:` in front, no other test has
+/// tenants in its stores: for tests that move the clock so far that work on schedule is due.
 macro_rules! on_every_backend {
+    (alone: $($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        $(
+            mod $name {
+                use crate::harness::{Backend, Installation};
+
+                #[tokio::test]
+                async fn on_sqlite() {
+                    super::$name(Installation::alone(Backend::Sqlite).await).await;
+                }
+
+                #[tokio::test]
+                async fn on_postgres() {
+                    super::$name(Installation::alone(Backend::Postgres).await).await;
+                }
+
+                #[tokio::test]
+                async fn on_redis() {
+                    super::$name(Installation::alone(Backend::Redis).await).await;
+                }
+            }
+        )+
+    };
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
         $(
             mod $name {
@@ -83,6 +107,35 @@ impl Installation {
         Self::with_stores(folder, &database, redis.as_deref()).await
     }
 
+    /// With a schema of its own.
+    pub(crate) async fn alone(backend: Backend) -> Self {
+        if backend == Backend::Sqlite {
+            return Self::start(backend).await;
+        }
+        let url = store_url("TOKENHOUSE_TEST_POSTGRES_URL");
+        let schema = unique("alone");
+        let connection = tokenhouse_server::infrastructure::database::connect(&url)
+            .await
+            .unwrap();
+        connection
+            .connection()
+            .execute_unprepared(&format!("CREATE SCHEMA {schema}"))
+            .await
+            .unwrap();
+        connection.connection().close_by_ref().await.unwrap();
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let database = format!("{url}{separator}options[search_path]={schema}");
+        let redis = (backend == Backend::Redis).then(|| store_url("TOKENHOUSE_TEST_REDIS_URL"));
+        let folder = tempfile::tempdir().unwrap();
+        Self::with_stores(folder, &database, redis.as_deref()).await
+    }
+
+    /// One instance over a database, with these master keys.
+    pub(crate) async fn with_master_keys(database: &str, master_keys: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::listening(folder, database, None, PUBLIC_URL, &[0], master_keys).await
+    }
+
     /// One instance whose issuers are where it listens: for software that goes there by itself.
     pub(crate) async fn reachable() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -92,11 +145,11 @@ impl Installation {
         let port = probe.local_addr().unwrap().port();
         drop(probe);
         let public_url = format!("http://localhost:{port}");
-        Self::listening(folder, &database, None, &public_url, &[port]).await
+        Self::listening(folder, &database, None, &public_url, &[port], MASTER_KEY).await
     }
 
     pub(crate) async fn with_stores(folder: TempDir, database: &str, redis: Option<&str>) -> Self {
-        Self::listening(folder, database, redis, PUBLIC_URL, &[0, 0]).await
+        Self::listening(folder, database, redis, PUBLIC_URL, &[0, 0], MASTER_KEY).await
     }
 
     async fn listening(
@@ -105,6 +158,7 @@ impl Installation {
         redis: Option<&str>,
         public_url: &str,
         ports: &[u16],
+        master_keys: &str,
     ) -> Self {
         let clock = Arc::new(TestClock::default());
         let connected = tokenhouse_server::infrastructure::database::connect(database)
@@ -123,7 +177,7 @@ impl Installation {
                     "127.0.0.1:0".to_owned(),
                 ),
                 ("TOKENHOUSE_DATABASE_URL".to_owned(), database.to_owned()),
-                ("TOKENHOUSE_MASTER_KEY".to_owned(), MASTER_KEY.to_owned()),
+                ("TOKENHOUSE_MASTER_KEY".to_owned(), master_keys.to_owned()),
                 (
                     "TOKENHOUSE_OPERATOR_TOKEN".to_owned(),
                     OPERATOR_TOKEN.to_owned(),
@@ -151,13 +205,18 @@ impl Installation {
 
     /// A tenant that no other test knows.
     pub(crate) async fn tenant(&self) -> Tenant {
+        self.tenant_with(json!({})).await
+    }
+
+    /// With these settings.
+    pub(crate) async fn tenant_with(&self, settings: Value) -> Tenant {
         let slug = unique("t");
         let client = Client::new(self.instances[0].public_address);
         let answer = client
             .operator(
                 Method::POST,
                 "/admin/v1/tenants",
-                Some(json!({ "slug": slug })),
+                Some(json!({ "slug": slug, "settings": settings })),
             )
             .await;
         assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
@@ -180,6 +239,18 @@ pub(crate) fn unique(prefix: &str) -> String {
     let started = std::process::id();
     let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
     format!("{prefix}{started}x{nanos}x{n}")
+}
+
+/// Asks until the answer is there; another instance and work in the background may take a moment.
+pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(std::time::Instant::now() < end, "{what}: not yet");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
 }
 
 /// A tenant of an installation.

@@ -13,8 +13,8 @@ on_every_backend!(
     the_retry_window_does_not_slide,
     a_grandparent_ends_the_family,
     strangers_change_nothing,
-    idle_and_absolute_ends_hold,
 );
+on_every_backend!(alone: idle_and_absolute_ends_hold);
 
 /// T31.
 async fn fifty_parallel_presentations_get_one_successor(installation: Installation) {

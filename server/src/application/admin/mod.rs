@@ -3,6 +3,7 @@
 pub mod administration;
 pub mod client_secrets;
 pub mod clients;
+pub mod keys;
 pub mod settings;
 pub mod sign_ins;
 pub mod tenants;

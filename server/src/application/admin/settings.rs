@@ -33,7 +33,13 @@ pub async fn patch(
     let policy = policy_patch::patched(&tenant.policy, members).map_err(Error::Invalid)?;
     let changed = app
         .tenants
-        .set_policy(&tenant.slug, &policy, tenant.updated_at, now)
+        .set_policy(
+            &tenant.slug,
+            &policy,
+            tenant.jwks_cached_until(&policy, now),
+            tenant.updated_at,
+            now,
+        )
         .await?
         .ok_or(Error::Stale)?;
     let event = Event::new(EventKind::SettingsChanged)

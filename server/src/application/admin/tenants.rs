@@ -1,6 +1,6 @@
 //! Tenants: made, listed, suspended, deleted.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::OperatorCaller;
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
         audit::{Actor, Event, EventKind},
         client::Client,
         id::TenantId,
+        policy_patch,
         tenant::{Policy, Slug, Tenant, TenantState},
         timestamp::Timestamp,
         violation::{Violation, Violations},
@@ -27,6 +28,8 @@ pub struct CreateTenant {
     pub slug: String,
     /// The slug, when absent.
     pub name: Option<String>,
+    /// A merge patch of the default settings.
+    pub settings: Map<String, Value>,
 }
 
 /// Makes a tenant with its own data key, signing key, tag key and first-party client, or nothing.
@@ -36,18 +39,20 @@ pub async fn create(
     command: CreateTenant,
     now: Timestamp,
 ) -> Result<Tenant, Error> {
-    let (slug, name) = check(command).map_err(Error::Invalid)?;
+    let (slug, name, policy) = check(command).map_err(Error::Invalid)?;
     let tenant = Tenant {
         id: TenantId::new(now, app.id_entropy()),
         slug,
         name,
         state: TenantState::Active,
-        policy: Policy::default(),
+        policy,
         not_before: None,
         created_at: now,
         updated_at: now,
+        keys_version: 0,
+        jwks_cached_until: None,
     };
-    let keys = app.key_maker.make(tenant.id)?;
+    let keys = app.key_maker.make(tenant.id, now)?;
     let client = Client::first_party(&tenant.name, now);
     match app.tenants.create(&tenant, &keys, &client).await {
         Err(StoreError::Conflict("tenants_slug_key")) => return Err(Error::SlugTaken),
@@ -58,7 +63,7 @@ pub async fn create(
     Ok(tenant)
 }
 
-fn check(command: CreateTenant) -> Result<(Slug, String), Violations> {
+fn check(command: CreateTenant) -> Result<(Slug, String, Policy), Violations> {
     let mut violations = Vec::new();
     let slug = Slug::parse(&command.slug)
         .map_err(|e| {
@@ -74,8 +79,11 @@ fn check(command: CreateTenant) -> Result<(Slug, String), Violations> {
     if name.is_none() && (slug.is_some() || violations.is_empty()) {
         violations.extend(bad_name().list().to_vec());
     }
+    let policy = policy_patch::patched(&Policy::default(), &command.settings)
+        .map_err(|broken| violations.extend(broken.below("/settings")))
+        .unwrap_or_default();
     match (slug, Violations::from_list(violations)) {
-        (Some(slug), None) => Ok((slug, name.unwrap_or_default().to_owned())),
+        (Some(slug), None) => Ok((slug, name.unwrap_or_default().to_owned(), policy)),
         (_, violations) => Err(violations.unwrap_or_else(|| Violations::one("", "is not valid"))),
     }
 }

@@ -10,57 +10,161 @@ use crate::{
     domain::{
         claims::AccessClaims,
         id::TenantId,
+        key_rotation::{KeyRecord, KeyRefusal, KeyRules, Step},
         refresh::TagKey,
         secret::Key256,
-        signing_key::{PublicKey, SigningAlgorithm, StoredSigningKey},
-        tenant::TenantScope,
+        signing_key::{KeyId, PublicKey, SigningAlgorithm},
+        tenant::{Tenant, TenantScope},
         timestamp::Timestamp,
     },
 };
 
-/// Makes the keys of a new tenant.
+/// Makes the keys of a new tenant, and seals data keys under the master key that seals.
 pub trait KeyMaker: Send + Sync {
-    fn make(&self, tenant: TenantId) -> Result<NewTenantKeys, CryptoError>;
+    fn make(&self, tenant: TenantId, now: Timestamp) -> Result<NewTenantKeys, CryptoError>;
+    /// The ids of the master keys; the first seals, all open.
+    fn master_key_ids(&self) -> Vec<&str>;
+    /// The same data key, sealed under the first master key.
+    fn reseal(&self, tenant: TenantId, key: &SealedDataKey) -> Result<SealedDataKey, CryptoError>;
 }
 
 /// Where a tenant's sealed keys are.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
     async fn stored_keys(&self, tenant: &TenantScope) -> Result<StoredKeys, StoreError>;
-    /// Adds a key that signs. `Conflict("signing_keys_tenant_id_algorithm_active_key")` when there is
-    /// one of its algorithm.
-    async fn add_signing_key(
+    /// Carries a change out, whole or not at all; `false` when the keys were changed since they were seen.
+    async fn change_keys(
         &self,
         tenant: &TenantScope,
-        key: &StoredSigningKey,
+        change: &KeyChange,
+    ) -> Result<bool, StoreError>;
+}
+
+/// What the directory knows of the keys of all tenants, for what goes on in the background. Nothing here costs
+/// more because there are more tenants.
+#[async_trait]
+pub trait KeyDirectory: Send + Sync {
+    /// Up to `limit` tenants whose keys the schedule has to look at, the most overdue first. They are the
+    /// caller's until `until`: another instance gets others.
+    async fn claim_due_keys(
+        &self,
         now: Timestamp,
-    ) -> Result<(), StoreError>;
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Tenant>, StoreError>;
+    /// Up to `limit` data keys that are sealed under this master key.
+    async fn data_keys_under(
+        &self,
+        master_key_id: &str,
+        limit: u32,
+    ) -> Result<Vec<(TenantId, SealedDataKey)>, StoreError>;
+    /// How many data keys are sealed under this master key; counting stops at `limit`.
+    async fn count_data_keys_under(
+        &self,
+        master_key_id: &str,
+        limit: u32,
+    ) -> Result<u32, StoreError>;
+    /// Replaces a sealed data key by the same one, sealed anew; `false` when it is another one by now.
+    async fn replace_data_key(
+        &self,
+        tenant: TenantId,
+        seen: &SealedDataKey,
+        new: &SealedDataKey,
+    ) -> Result<bool, StoreError>;
 }
 
 /// A tenant's keys, all sealed; of each kind the latest first.
 #[derive(Clone, Debug)]
 pub struct StoredKeys {
+    /// Not newer than what follows.
+    pub version: i64,
+    /// When the schedule looks at them.
+    pub due_at: Option<Timestamp>,
+    pub rules: KeyRules,
     pub data_key: SealedDataKey,
     pub signing_keys: Vec<StoredSigningKey>,
     pub tag_keys: Vec<StoredTagKey>,
 }
 
+impl StoredKeys {
+    /// The signing keys without their private halves.
+    pub fn records(&self) -> Vec<KeyRecord> {
+        let keys = self.signing_keys.iter();
+        keys.map(|key| key.record.clone()).collect()
+    }
+}
+
+/// A signing key as a store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSigningKey {
+    pub record: KeyRecord,
+    /// Under the tenant's data key; empty when the key has nothing to sign any more.
+    pub sealed_private_key: Vec<u8>,
+}
+
+/// One atomic change to a tenant's signing keys.
+#[derive(Clone, Debug)]
+pub struct KeyChange {
+    /// It counts only if this is still the version.
+    pub seen: i64,
+    /// In this order: at no moment may two keys of one algorithm sign.
+    pub edits: Vec<KeyEdit>,
+    /// When the schedule looks at the keys next.
+    pub due_at: Option<Timestamp>,
+}
+
+/// One part of a change.
+#[derive(Clone, Debug)]
+pub enum KeyEdit {
+    Add(StoredSigningKey),
+    /// The private half goes when the new state has no use for it.
+    Move(KeyRecord),
+    Remove(KeyId),
+}
+
+/// A tenant's signing keys around a change.
+#[derive(Clone, Debug)]
+pub struct KeysChanged {
+    pub before: Vec<KeyRecord>,
+    pub after: Vec<KeyRecord>,
+}
+
+/// Decides what to change, from the keys as they are. It is asked again when somebody was faster.
+pub type KeyDecision<'a> =
+    &'a (dyn Fn(&[KeyRecord], &KeyRules) -> Result<Vec<Step>, KeyRefusal> + Send + Sync);
+
 /// A tenant's keys, opened and parsed once.
 #[async_trait]
 pub trait Keyring: Send + Sync {
     async fn keys(&self, tenant: &TenantScope) -> Result<Arc<TenantKeys>, Error>;
-    /// Every key that verifiers may meet, at most a second old.
-    async fn published(&self, tenant: &TenantScope) -> Result<Arc<Vec<PublicKey>>, Error>;
     /// Keys that can sign with `algorithm`; they are made when there are none yet.
     async fn keys_with(
         &self,
         tenant: &TenantScope,
         algorithm: SigningAlgorithm,
     ) -> Result<Arc<TenantKeys>, Error>;
+    /// All signing keys, the latest first.
+    async fn records(&self, tenant: &TenantScope) -> Result<Vec<KeyRecord>, Error>;
+    /// Changes signing keys in one compare-and-swap. Other instances follow within a second.
+    async fn change(
+        &self,
+        tenant: &TenantScope,
+        decide: KeyDecision<'_>,
+        now: Timestamp,
+    ) -> Result<KeysChanged, Error>;
+}
+
+/// What is to be done to keys by itself, again and again.
+#[async_trait]
+pub trait KeyWork: Send + Sync {
+    /// Does a bounded part; whether there may be more to do now.
+    async fn run(&self) -> Result<bool, Error>;
 }
 
 /// A tenant's opened keys.
 pub struct TenantKeys {
+    /// The version that these are at least of.
+    pub version: i64,
     pub tokens: Box<dyn AccessTokens>,
     pub jwts: Box<dyn Jwts>,
     /// What `tokens` were opened to sign with.
@@ -128,14 +232,6 @@ pub trait AccessTokens: Send + Sync {
 
 #[async_trait]
 pub trait Keys {
-    async fn sealed_data_key(&mut self) -> Result<SealedDataKey, StoreError>;
-    /// Adds a key that signs. `Conflict("signing_keys_tenant_id_algorithm_active_key")` when there is
-    /// one of its algorithm.
-    async fn add_signing_key(
-        &mut self,
-        key: &StoredSigningKey,
-        now: Timestamp,
-    ) -> Result<(), StoreError>;
     async fn signing_keys(&mut self) -> Result<Vec<StoredSigningKey>, StoreError>;
     async fn tag_keys(&mut self) -> Result<Vec<StoredTagKey>, StoreError>;
 }

@@ -30,7 +30,8 @@ pub use consents::Consents;
 pub use foreign_jwts::{ForeignHeader, ForeignJwtRefused, ForeignJwts};
 pub use grants::{GrantFilter, Grants};
 pub use keys::{
-    AccessTokens, JwtKind, Jwts, KeyMaker, KeyStore, Keyring, Keys, StoredKeys, TenantKeys,
+    AccessTokens, JwtKind, Jwts, KeyChange, KeyDecision, KeyDirectory, KeyEdit, KeyMaker, KeyStore,
+    KeyWork, Keyring, Keys, KeysChanged, StoredKeys, StoredSigningKey, TenantKeys,
 };
 pub use logout_notifier::{LogoutNotice, LogoutNotifier, LogoutTokens};
 pub use outbound::{Outbound, OutboundError};

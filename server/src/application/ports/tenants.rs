@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 
+use super::StoredSigningKey;
 use crate::{
     application::error::StoreError,
     domain::{
         client::Client,
         refresh::TagKeyId,
-        signing_key::StoredSigningKey,
         tenant::{Policy, Slug, Tenant, TenantState},
         timestamp::Timestamp,
     },
@@ -43,11 +43,12 @@ pub trait Tenants: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Tenant>, StoreError>;
     /// Replaces the policy of a tenant that was last changed at `expected`. `None` when there is no
-    /// such tenant, or when it was changed since.
+    /// such tenant, or when it was changed since. The schedule of its keys is looked at anew.
     async fn set_policy(
         &self,
         slug: &Slug,
         policy: &Policy,
+        jwks_cached_until: Option<Timestamp>,
         expected: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Tenant>, StoreError>;

@@ -111,8 +111,9 @@ impl DiscoveryApi {
 
     /// JSON Web Key Set
     ///
-    /// The public keys that the tenant's tokens are signed with (RFC 7517). Nothing else of a key is
-    /// ever published.
+    /// The public keys that the tenant's tokens are signed with (RFC 7517), the next ones among them: keep the
+    /// set no longer than `Cache-Control` says, and no key ever signs before you know it. Nothing else of a
+    /// key is ever published.
     #[oai(
         path = "/t/:tenant/oauth2/jwks",
         method = "get",
@@ -124,11 +125,12 @@ impl DiscoveryApi {
         /// The tenant's slug.
         tenant: TenantPath,
     ) -> Result<Answer<200, JwkSet>, Refused<DiscoveryRefusals>> {
-        let keys = app.keyring.published(&tenant.0).await?;
+        let keys = app.keyring.keys(&tenant.0).await?;
         let view = JwkSet {
-            keys: keys.iter().map(Jwk::from).collect(),
+            keys: keys.public.iter().map(Jwk::from).collect(),
         };
-        Ok(Answer::new(view).header(header::CACHE_CONTROL, CACHE_CONTROL))
+        let max_age = format!("public, max-age={}", tenant.0.policy().jwks_max_age);
+        Ok(Answer::new(view).header(header::CACHE_CONTROL, &max_age))
     }
 }
 
@@ -229,19 +231,25 @@ impl Example for ServerMetadata {
 
 impl Example for JwkSet {
     fn example() -> Self {
+        Self {
+            keys: vec![Jwk::example()],
+        }
+    }
+}
+
+impl Example for Jwk {
+    fn example() -> Self {
         let text = str::to_owned;
         Self {
-            keys: vec![Jwk {
-                kty: text("EC"),
-                use_: text("sig"),
-                alg: text("ES256"),
-                kid: text("-JTecBx2yauh5Smly35NSsxAKE4QbWvTHbO8kaZj7XE"),
-                crv: Some(text("P-256")),
-                x: Some(text("eV703-gpbeJ3dJqBvxzrSLkOie6X7GndUf_0eTQ-o2c")),
-                y: Some(text("LmO3YOXPK30VIXeaNTvMdqT4LwFFl2n7BMk1lOSVctw")),
-                n: None,
-                e: None,
-            }],
+            kty: text("EC"),
+            use_: text("sig"),
+            alg: text("ES256"),
+            kid: text("-JTecBx2yauh5Smly35NSsxAKE4QbWvTHbO8kaZj7XE"),
+            crv: Some(text("P-256")),
+            x: Some(text("eV703-gpbeJ3dJqBvxzrSLkOie6X7GndUf_0eTQ-o2c")),
+            y: Some(text("LmO3YOXPK30VIXeaNTvMdqT4LwFFl2n7BMk1lOSVctw")),
+            n: None,
+            e: None,
         }
     }
 }
@@ -340,6 +348,12 @@ pub struct Jwk {
     /// The RSA exponent, base64url.
     #[serde(skip_serializing_if = "Option::is_none")]
     e: Option<String>,
+}
+
+impl Jwk {
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
 }
 
 impl From<&PublicKey> for Jwk {

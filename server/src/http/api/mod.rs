@@ -30,6 +30,8 @@ pub enum Tag {
     /// Sessions, grants and consents of a tenant's users, for administrators.
     #[oai(rename = "Sign-ins")]
     SignIns,
+    /// The signing keys of a tenant, for administrators; master keys, for the operator.
+    Keys,
     /// What a tenant decides for itself, for administrators.
     Settings,
 }

@@ -90,6 +90,18 @@ impl Members {
         }
     }
 
+    /// An object that may be missing or null.
+    pub fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
+        match self.object.remove(name)? {
+            Value::Null => None,
+            Value::Object(members) => Some(members),
+            _ => {
+                self.note(name, "must be an object");
+                None
+            }
+        }
+    }
+
     /// A string or null, if it is there.
     pub fn nullable_text(&mut self, name: &str) -> Option<Option<String>> {
         match self.object.remove(name)? {

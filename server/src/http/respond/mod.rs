@@ -4,3 +4,4 @@ pub mod answer;
 pub mod json;
 pub mod oauth;
 pub mod problem;
+mod problem_kind;

@@ -15,228 +15,14 @@ use poem_openapi::{
     types::{Example, ToJSON},
 };
 
+pub use super::problem_kind::Kind;
 use crate::{
     application::error::{Error, NotSignedIn, StoreError},
-    domain::violation::{Violation, Violations},
+    domain::{
+        key_rotation::KeyRefusal,
+        violation::{Violation, Violations},
+    },
 };
-
-/// What kind of problem it is: the last part of its `type` and the page that explains it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    InvalidBody,
-    InvalidParameter,
-    WeakPassword,
-    EmailTaken,
-    ExternalIdTaken,
-    SlugTaken,
-    ClientIdTaken,
-    TooManySecrets,
-    StaleUpdate,
-    SignupClosed,
-    InsufficientScope,
-    WrongCredentials,
-    NotSignedIn,
-    ForeignOrigin,
-    NotFound,
-    MethodNotAllowed,
-    BodyTooLarge,
-    UnsupportedMediaType,
-    Overloaded,
-    Unavailable,
-    Internal,
-}
-
-impl Kind {
-    /// All of them, for the pages that explain them.
-    pub const ALL: &[Self] = &[
-        Self::InvalidBody,
-        Self::InvalidParameter,
-        Self::WeakPassword,
-        Self::EmailTaken,
-        Self::ExternalIdTaken,
-        Self::SlugTaken,
-        Self::ClientIdTaken,
-        Self::TooManySecrets,
-        Self::StaleUpdate,
-        Self::SignupClosed,
-        Self::InsufficientScope,
-        Self::WrongCredentials,
-        Self::NotSignedIn,
-        Self::ForeignOrigin,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::BodyTooLarge,
-        Self::UnsupportedMediaType,
-        Self::Overloaded,
-        Self::Unavailable,
-        Self::Internal,
-    ];
-
-    /// Status, slug, title, and what the caller can do: one row a kind.
-    const fn row(self) -> (u16, &'static str, &'static str, &'static str) {
-        match self {
-            Self::InvalidBody => (
-                400,
-                "invalid-body",
-                "The request body is not valid",
-                "Correct the members that `errors` names and send the request again.",
-            ),
-            Self::InvalidParameter => (
-                400,
-                "invalid-parameter",
-                "A parameter is not valid",
-                "Correct the parameter that `detail` names and send the request again.",
-            ),
-            Self::WeakPassword => (
-                400,
-                "weak-password",
-                "The password breaks the rules",
-                "Choose another password: `errors` says which rule this one breaks.",
-            ),
-            Self::EmailTaken => (
-                409,
-                "email-taken",
-                "The email address is taken",
-                "Log in with this address, or sign up with another one.",
-            ),
-            Self::ExternalIdTaken => (
-                409,
-                "external-id-taken",
-                "The external id is taken",
-                "Another user of the tenant has this external_id: change that user, or send another id.",
-            ),
-            Self::SlugTaken => (
-                409,
-                "slug-taken",
-                "The slug is taken",
-                "Choose another slug for the tenant.",
-            ),
-            Self::ClientIdTaken => (
-                409,
-                "client-id-taken",
-                "The client id is taken",
-                "Choose another client_id, or leave it out to get a fresh one.",
-            ),
-            Self::TooManySecrets => (
-                409,
-                "too-many-secrets",
-                "The client has too many secrets",
-                "Delete a secret that is no longer used, then make the new one.",
-            ),
-            Self::StaleUpdate => (
-                412,
-                "stale-update",
-                "It was changed in the meantime",
-                "Read it again, apply your change to what it is now, and send its new ETag in `If-Match`.",
-            ),
-            Self::SignupClosed => (
-                403,
-                "signup-closed",
-                "Sign-up is closed",
-                "This tenant lets nobody sign up. Ask whoever runs it for an account.",
-            ),
-            Self::InsufficientScope => (
-                403,
-                "insufficient-scope",
-                "The token does not allow this",
-                "Ask for a token with the scope that `detail` names.",
-            ),
-            Self::WrongCredentials => (
-                401,
-                "wrong-credentials",
-                "Wrong email address or password",
-                "Check both and try again. The answer never says which of them is wrong.",
-            ),
-            Self::NotSignedIn => (
-                401,
-                "not-signed-in",
-                "Not signed in",
-                "Send a bearer token or session cookie that counts; refresh an expired one, or log in again.",
-            ),
-            Self::ForeignOrigin => (
-                403,
-                "foreign-origin",
-                "The request came from another origin",
-                "Session cookies work for pages of this server and of the tenant's allowed origins only. Other \
-                 pages use `delivery: \"body\"` and bearer tokens.",
-            ),
-            Self::NotFound => (
-                404,
-                "not-found",
-                "Not found",
-                "Check the address and the ids in it. What belongs to another tenant, and what is suspended, \
-                 answers the same.",
-            ),
-            Self::MethodNotAllowed => (
-                405,
-                "method-not-allowed",
-                "The method is not allowed here",
-                "Use a method that the `Allow` header names.",
-            ),
-            Self::BodyTooLarge => (
-                413,
-                "body-too-large",
-                "The request body is too large",
-                "Send at most 64 KiB.",
-            ),
-            Self::UnsupportedMediaType => (
-                415,
-                "unsupported-media-type",
-                "The media type is not supported",
-                "Send the body as `Content-Type: application/json`.",
-            ),
-            Self::Overloaded => (
-                503,
-                "overloaded",
-                "Too much work at the moment",
-                "Try again after the time that `Retry-After` gives. Nothing was changed.",
-            ),
-            Self::Unavailable => (
-                503,
-                "unavailable",
-                "Temporarily unavailable",
-                "Something this server depends on does not answer. Try the same request again after the time that \
-                 `Retry-After` gives; nobody is logged out by this.",
-            ),
-            Self::Internal => (
-                500,
-                "internal",
-                "Something went wrong here",
-                "This is a fault of the server. Report it with the id in `instance`.",
-            ),
-        }
-    }
-
-    pub fn status(self) -> StatusCode {
-        StatusCode::from_u16(self.row().0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-
-    pub const fn slug(self) -> &'static str {
-        self.row().1
-    }
-
-    pub const fn title(self) -> &'static str {
-        self.row().2
-    }
-
-    /// What the caller can do about it.
-    pub const fn remedy(self) -> &'static str {
-        self.row().3
-    }
-
-    /// The kind for a status that the framework gave on its own.
-    fn of_status(status: StatusCode) -> Self {
-        match status.as_u16() {
-            404 => Self::NotFound,
-            405 => Self::MethodNotAllowed,
-            413 => Self::BodyTooLarge,
-            415 => Self::UnsupportedMediaType,
-            400..500 => Self::InvalidParameter,
-            503 => Self::Unavailable,
-            _ => Self::Internal,
-        }
-    }
-}
 
 /// A refusal, before it is written down.
 #[derive(Clone, Debug)]
@@ -354,6 +140,19 @@ impl From<Violations> for Problem {
     }
 }
 
+impl From<KeyRefusal> for Problem {
+    fn from(refusal: KeyRefusal) -> Self {
+        match refusal {
+            KeyRefusal::Absent => Self::new(Kind::NotFound),
+            KeyRefusal::NotReady { ready_at } => Self::new(Kind::KeyNotReady)
+                .detail(format!("It is ready at {}.", ready_at.to_rfc3339())),
+            KeyRefusal::NotNext => Self::new(Kind::KeyNotNext),
+            KeyRefusal::InUse => Self::new(Kind::KeyInUse),
+            KeyRefusal::TooMany => Self::new(Kind::TooManyKeys),
+        }
+    }
+}
+
 impl From<Error> for Problem {
     /// The only place that decides what a caller learns of an application error; also the place
     /// where its cause is logged, once.
@@ -365,6 +164,7 @@ impl From<Error> for Problem {
             Error::ExternalIdTaken => Self::new(Kind::ExternalIdTaken),
             Error::SlugTaken => Self::new(Kind::SlugTaken),
             Error::ClientIdTaken => Self::new(Kind::ClientIdTaken),
+            Error::Key(refusal) => refusal.into(),
             Error::TooManySecrets => Self::new(Kind::TooManySecrets),
             Error::Stale => Self::new(Kind::StaleUpdate),
             Error::SignupClosed => Self::new(Kind::SignupClosed),

@@ -14,13 +14,17 @@ use super::{master_keys::MasterKeys, sealed};
 use crate::{
     application::{
         error::CryptoError,
-        ports::{Aead, Entropy, KeyMaker, NewTenantKeys, SealedDataKey, StoredTagKey},
+        ports::{
+            Aead, Entropy, KeyMaker, NewTenantKeys, SealedDataKey, StoredSigningKey, StoredTagKey,
+        },
     },
     domain::{
         id::TenantId,
+        key_rotation::{KeyRecord, KeyState},
         refresh::TagKeyId,
         secret::Key256,
-        signing_key::{PublicKey, PublicKeyMaterial, SigningAlgorithm, StoredSigningKey},
+        signing_key::{PublicKey, PublicKeyMaterial, SigningAlgorithm},
+        timestamp::Timestamp,
     },
 };
 
@@ -57,6 +61,11 @@ impl SealedKeyMaker {
 
     fn data_key(&self, tenant: TenantId) -> Result<(Key256, SealedDataKey), CryptoError> {
         let key = self.random_key();
+        let sealed = self.seal_data_key(tenant, &key)?;
+        Ok((key, sealed))
+    }
+
+    fn seal_data_key(&self, tenant: TenantId, key: &Key256) -> Result<SealedDataKey, CryptoError> {
         let (master_key_id, master_key) = self.master.sealing();
         let sealed = sealed::data_key(tenant, &tenant.to_string()).seal(
             &*self.aead,
@@ -64,11 +73,10 @@ impl SealedKeyMaker {
             master_key,
             key.expose(),
         )?;
-        let stored = SealedDataKey {
+        Ok(SealedDataKey {
             master_key_id: master_key_id.to_owned(),
             sealed,
-        };
-        Ok((key, stored))
+        })
     }
 
     /// A fresh key of this algorithm. RSA takes a while: call it where blocking is allowed.
@@ -77,6 +85,9 @@ impl SealedKeyMaker {
         tenant: TenantId,
         data_key: &Key256,
         algorithm: SigningAlgorithm,
+        state: KeyState,
+        until: Option<Timestamp>,
+        now: Timestamp,
     ) -> Result<StoredSigningKey, CryptoError> {
         let (public, private_key) = generate(algorithm)?;
         let sealed_private_key = sealed::private_key(tenant, public.id.as_str()).seal(
@@ -86,7 +97,13 @@ impl SealedKeyMaker {
             &private_key,
         )?;
         Ok(StoredSigningKey {
-            public,
+            record: KeyRecord {
+                public,
+                state,
+                created_at: now,
+                since: now,
+                until,
+            },
             sealed_private_key,
         })
     }
@@ -106,13 +123,25 @@ impl SealedKeyMaker {
 }
 
 impl KeyMaker for SealedKeyMaker {
-    fn make(&self, tenant: TenantId) -> Result<NewTenantKeys, CryptoError> {
+    fn make(&self, tenant: TenantId, now: Timestamp) -> Result<NewTenantKeys, CryptoError> {
         let (key, data_key) = self.data_key(tenant)?;
+        let (algorithm, state) = (SigningAlgorithm::Es256, KeyState::Active);
         Ok(NewTenantKeys {
-            signing_key: self.signing_key(tenant, &key, SigningAlgorithm::Es256)?,
+            signing_key: self.signing_key(tenant, &key, algorithm, state, None, now)?,
             tag_key: self.tag_key(tenant, &key)?,
             data_key,
         })
+    }
+
+    fn master_key_ids(&self) -> Vec<&str> {
+        self.master.ids()
+    }
+
+    fn reseal(&self, tenant: TenantId, key: &SealedDataKey) -> Result<SealedDataKey, CryptoError> {
+        let (row, master) = (tenant.to_string(), self.master.opening(&key.master_key_id)?);
+        let opened = sealed::data_key(tenant, &row).open(&*self.aead, master, &key.sealed)?;
+        let key = Key256::from_slice(&opened).ok_or(CryptoError::Failed("reading a data key"))?;
+        self.seal_data_key(tenant, &key)
     }
 }
 

@@ -18,37 +18,37 @@ use crate::{
         error::{CryptoError, Error, StoreError},
         issue::keyed_digest,
         ports::{
-            Aead, Clock, KeyStore, Keyring, SealedDataKey, StoredKeys, StoredTagKey, TenantKeys,
+            Aead, Clock, KeyDecision, KeyStore, Keyring, KeysChanged, SealedDataKey, StoredKeys,
+            StoredTagKey, TenantKeys,
         },
     },
     domain::{
         id::TenantId,
+        key_rotation::{self, KeyRecord, KeyRules, KeyState},
         refresh::TagKey,
         secret::Key256,
-        signing_key::{PublicKey, SigningAlgorithm},
+        signing_key::SigningAlgorithm,
         tenant::TenantScope,
+        timestamp::Timestamp,
     },
 };
 
-/// How long other instances may go on with keys that were replaced.
+/// How long opened keys stay that nothing changes. What changes them counts their version up.
 const KEPT_FOR: Duration = Duration::from_secs(60);
-/// A key that another instance made is published here as soon.
-const PUBLISHED_FOR: Duration = Duration::from_secs(1);
 /// Some 1 KiB each.
 pub const DEFAULT_CAPACITY: u64 = 10_000;
 
 /// Loads a tenant's keys, opens them and keeps them for a minute.
 pub struct CachedKeyring {
-    store: Arc<dyn KeyStore>,
+    pub(super) store: Arc<dyn KeyStore>,
+    pub(super) maker: Arc<SealedKeyMaker>,
+    /// One key is made at a time: an RSA key takes a core for a while.
+    pub(super) making: Mutex<()>,
     master: Arc<MasterKeys>,
     aead: Arc<dyn Aead>,
-    maker: Arc<SealedKeyMaker>,
     clock: Arc<dyn Clock>,
     verified: VerifiedTokens,
     opened: Cache<TenantId, Arc<TenantKeys>>,
-    published: Cache<TenantId, Arc<Vec<PublicKey>>>,
-    /// One key is made at a time: an RSA key takes a core for a while.
-    making: Mutex<()>,
 }
 
 impl fmt::Debug for CachedKeyring {
@@ -74,10 +74,6 @@ impl CachedKeyring {
             maker,
             clock,
             making: Mutex::new(()),
-            published: Cache::builder()
-                .max_capacity(capacity)
-                .time_to_live(PUBLISHED_FOR)
-                .build(),
             verified: VerifiedTokens::default(),
             opened: Cache::builder()
                 .max_capacity(capacity)
@@ -95,7 +91,6 @@ impl CachedKeyring {
     /// Drops a tenant's keys, because they changed or the tenant is gone.
     pub async fn forget(&self, tenant: TenantId) {
         self.opened.invalidate(&tenant).await;
-        self.published.invalidate(&tenant).await;
     }
 
     async fn load(&self, tenant: &TenantScope) -> Result<Arc<TenantKeys>, LoadError> {
@@ -111,28 +106,34 @@ impl CachedKeyring {
         stored: &StoredKeys,
         algorithm: SigningAlgorithm,
     ) -> Result<TenantKeys, CryptoError> {
-        let StoredKeys {
-            data_key,
-            signing_keys,
-            tag_keys,
-        } = stored;
-        let data_key = self.open_data_key(tenant, data_key)?;
-        let tag_keys = tag_keys
+        let data_key = self.open_data_key(tenant, &stored.data_key)?;
+        let tag_keys = stored
+            .tag_keys
             .iter()
             .map(|stored| self.open_tag_key(tenant, &data_key, stored))
             .collect::<Result<_, _>>()?;
 
-        let public: Vec<_> = signing_keys.iter().map(|key| key.public.clone()).collect();
+        let published = stored
+            .signing_keys
+            .iter()
+            .filter(|key| key.record.state.is_published());
+        let public: Vec<_> = published.map(|key| key.record.public.clone()).collect();
+        let active = stored
+            .signing_keys
+            .iter()
+            .filter(|key| key.record.state == KeyState::Active);
         let mut signing = HashMap::new();
-        for stored in signing_keys {
-            let private_key = sealed::private_key(tenant, stored.public.id.as_str()).open(
+        for stored in active {
+            let public = &stored.record.public;
+            let private_key = sealed::private_key(tenant, public.id.as_str()).open(
                 &*self.aead,
                 &data_key,
                 &stored.sealed_private_key,
             )?;
-            let key = SigningKey::read(&stored.public, &private_key)?;
-            // The latest comes first.
-            signing.entry(key.algorithm).or_insert(Arc::new(key));
+            signing.insert(
+                public.algorithm,
+                Arc::new(SigningKey::read(public, &private_key)?),
+            );
         }
         let verifiers = Arc::new(Verifiers::read(&public)?);
         // Until the key that the policy wants is made, the one that every tenant has signs.
@@ -146,6 +147,7 @@ impl CachedKeyring {
             self.verified.clone(),
         )?;
         Ok(TenantKeys {
+            version: stored.version,
             tokens: Box::new(tokens),
             jwts: Box::new(TenantJwts { signing, verifiers }),
             derivation: derivation_key(&data_key),
@@ -162,29 +164,26 @@ impl CachedKeyring {
             .map_err(|error| LoadError::share(&error))
     }
 
-    /// Makes a key and adds it, unless another instance was first.
-    async fn make(&self, tenant: &TenantScope, algorithm: SigningAlgorithm) -> Result<(), Error> {
-        let stored = self.store.stored_keys(tenant).await?;
-        let data_key = self.open_data_key(tenant.id(), &stored.data_key)?;
-        let (maker, id) = (Arc::clone(&self.maker), tenant.id());
-        let key = tokio::task::spawn_blocking(move || maker.signing_key(id, &data_key, algorithm))
-            .await
-            .map_err(|_| CryptoError::Failed("making a signing key"))??;
-        match self
-            .store
-            .add_signing_key(tenant, &key, self.clock.now())
-            .await
+    /// Keys that are at least as new as what the directory says of the tenant.
+    async fn current(&self, tenant: &TenantScope) -> Result<Arc<TenantKeys>, Error> {
+        // Without the machinery of a shared load: nearly every request comes this way.
+        if let Some(keys) = self.opened.get(&tenant.id()).await
+            && keys.version >= tenant.keys_version()
         {
-            Err(StoreError::Conflict("signing_keys_tenant_id_algorithm_active_key")) => Ok(()),
-            other => {
-                other?;
-                tracing::info!(algorithm = algorithm.name(), "signing key made");
-                Ok(())
-            }
+            return Ok(keys);
         }
+        // The first answer may be of a load that began before the change.
+        for _ in 0..2 {
+            let keys = self.reopened(tenant).await?;
+            if keys.version >= tenant.keys_version() {
+                return Ok(keys);
+            }
+            self.forget(tenant.id()).await;
+        }
+        self.reopened(tenant).await
     }
 
-    fn open_data_key(
+    pub(super) fn open_data_key(
         &self,
         tenant: TenantId,
         stored: &SealedDataKey,
@@ -219,13 +218,11 @@ impl CachedKeyring {
 #[async_trait]
 impl Keyring for CachedKeyring {
     async fn keys(&self, tenant: &TenantScope) -> Result<Arc<TenantKeys>, Error> {
-        // Without the machinery of a shared load: nearly every request comes this way.
-        if let Some(keys) = self.opened.get(&tenant.id()).await
-            && keys.access_token_alg == tenant.policy().access_token_alg
-        {
+        let keys = self.current(tenant).await?;
+        let algorithm = tenant.policy().access_token_alg;
+        if keys.access_token_alg == algorithm {
             return Ok(keys);
         }
-        let algorithm = tenant.policy().access_token_alg;
         if algorithm != SigningAlgorithm::Es256 {
             // The policy may have changed a moment ago, and its key may be still to be made.
             self.keys_with(tenant, algorithm).await?;
@@ -243,40 +240,35 @@ impl Keyring for CachedKeyring {
         tenant: &TenantScope,
         algorithm: SigningAlgorithm,
     ) -> Result<Arc<TenantKeys>, Error> {
-        let keys = match self.opened.get(&tenant.id()).await {
-            Some(keys) => keys,
-            None => self.reopened(tenant).await?,
-        };
+        let keys = self.current(tenant).await?;
         if keys.jwts.can_sign(algorithm) {
             return Ok(keys);
         }
-        let _turn = self.making.lock().await;
-        // Another request or another instance may have made it meanwhile.
-        for made in [false, true] {
-            if made {
-                self.make(tenant, algorithm).await?;
-            }
-            self.forget(tenant.id()).await;
-            let keys = self.reopened(tenant).await?;
-            if keys.jwts.can_sign(algorithm) {
-                return Ok(keys);
-            }
+        let now = self.clock.now();
+        let first_use =
+            |keys: &[KeyRecord], _: &KeyRules| Ok(key_rotation::first_use(keys, algorithm, now));
+        self.change(tenant, &first_use, now).await?;
+        let keys = self.reopened(tenant).await?;
+        if keys.jwts.can_sign(algorithm) {
+            return Ok(keys);
         }
         Err(CryptoError::Failed("finding a signing key").into())
     }
 
-    async fn published(&self, tenant: &TenantScope) -> Result<Arc<Vec<PublicKey>>, Error> {
-        if let Some(keys) = self.published.get(&tenant.id()).await {
-            return Ok(keys);
-        }
-        let load = async {
-            let keys = self.store.stored_keys(tenant).await?.signing_keys;
-            Ok(Arc::new(keys.into_iter().map(|key| key.public).collect()))
-        };
-        self.published
-            .try_get_with(tenant.id(), load)
-            .await
-            .map_err(|error| LoadError::share(&error))
+    async fn records(&self, tenant: &TenantScope) -> Result<Vec<KeyRecord>, Error> {
+        Ok(self.store.stored_keys(tenant).await?.records())
+    }
+
+    async fn change(
+        &self,
+        tenant: &TenantScope,
+        decide: KeyDecision<'_>,
+        now: Timestamp,
+    ) -> Result<KeysChanged, Error> {
+        let changed = self.carry_out(tenant, decide, now).await;
+        // After a failure too: the change may have happened all the same.
+        self.forget(tenant.id()).await;
+        changed
     }
 }
 

@@ -77,6 +77,12 @@ impl MasterKeys {
         (&self.sealing.id, &self.sealing.key)
     }
 
+    /// All ids, that of the sealing key first.
+    pub(super) fn ids(&self) -> Vec<&str> {
+        let keys = std::iter::once(&self.sealing).chain(&self.older);
+        keys.map(|key| key.id.as_str()).collect()
+    }
+
     /// The key that a stored value names.
     pub(super) fn opening(&self, id: &str) -> Result<&Key256, CryptoError> {
         std::iter::once(&self.sealing)

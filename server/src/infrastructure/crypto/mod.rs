@@ -10,6 +10,7 @@ mod fair_queue;
 mod foreign_hashes;
 mod foreign_jwts;
 mod jws;
+mod key_changes;
 mod key_maker;
 mod keyring;
 mod master_keys;

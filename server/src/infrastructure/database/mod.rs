@@ -10,6 +10,7 @@ mod consents;
 mod error;
 mod floors;
 mod grants;
+mod key_directory;
 mod keys;
 mod rotations;
 mod row;

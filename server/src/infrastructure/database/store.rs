@@ -7,9 +7,9 @@ use super::{
 use crate::{
     application::{
         error::StoreError,
-        ports::{KeyStore, Keys, Store, StoredKeys, UnitOfWork},
+        ports::{KeyChange, KeyStore, Store, StoredKeys, UnitOfWork},
     },
-    domain::{signing_key::StoredSigningKey, tenant::TenantScope, timestamp::Timestamp},
+    domain::tenant::TenantScope,
 };
 
 /// Opens units of work on a database.
@@ -41,22 +41,20 @@ impl Store for DatabaseStore {
 impl KeyStore for DatabaseStore {
     async fn stored_keys(&self, tenant: &TenantScope) -> Result<StoredKeys, StoreError> {
         let mut tx = TenantTx::begin(&self.db, tenant.id(), Access::Read).await?;
-        Ok(StoredKeys {
-            data_key: tx.sealed_data_key().await?,
-            signing_keys: tx.signing_keys().await?,
-            tag_keys: tx.tag_keys().await?,
-        })
+        tx.stored_keys().await
     }
 
-    async fn add_signing_key(
+    async fn change_keys(
         &self,
         tenant: &TenantScope,
-        key: &StoredSigningKey,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut tx = TenantTx::begin(&self.db, tenant.id(), Access::Write).await?;
-        Keys::add_signing_key(&mut tx, key, now).await?;
-        tx.finish().await
+        change: &KeyChange,
+    ) -> Result<bool, StoreError> {
+        let tx = TenantTx::begin(&self.db, tenant.id(), Access::Write).await?;
+        if !tx.change_keys(change).await? {
+            return Ok(false);
+        }
+        tx.finish().await?;
+        Ok(true)
     }
 }
 

@@ -1,20 +1,21 @@
 use async_trait::async_trait;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-    Statement, UpdateMany, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    Select, Statement, UpdateMany, sea_query::Expr,
 };
 use tokenhouse_entity::tenant;
 
 use super::{
     connection::Database,
     error::store_error,
+    keys::first_due_at,
     row::{Row, time},
     tenant_tx::{Access, TenantTx},
 };
 use crate::{
     application::{
         error::StoreError,
-        ports::{Clients, Keys, NewTenantKeys, Swept, TenantAt, TenantPosition, Tenants},
+        ports::{Clients, NewTenantKeys, Swept, TenantAt, TenantPosition, Tenants},
     },
     domain::{
         client::Client,
@@ -37,7 +38,7 @@ const SUSPENDED: &str = "suspended";
 /// The directory of tenants in a database.
 #[derive(Clone, Debug)]
 pub struct DatabaseTenants {
-    db: Database,
+    pub(super) db: Database,
 }
 
 impl DatabaseTenants {
@@ -68,11 +69,13 @@ impl Tenants for DatabaseTenants {
             data_key_sealed: Set(keys.data_key.sealed.clone()),
             created_at: Set(tenant.created_at.as_micros()),
             updated_at: Set(tenant.updated_at.as_micros()),
+            keys_version: Set(tenant.keys_version),
+            keys_due_at: Set(first_due_at(tenant, keys).map(Timestamp::as_micros)),
+            jwks_cached_until: Set(tenant.jwks_cached_until.map(Timestamp::as_micros)),
             ..tenant::ActiveModel::default()
         })
         .await?;
-        tx.add_signing_key(&keys.signing_key, tenant.created_at)
-            .await?;
+        tx.add_signing_key(&keys.signing_key).await?;
         tx.add_tag_key(&keys.tag_key, tenant.created_at).await?;
         tx.add_client(client).await?;
         tx.finish().await
@@ -140,13 +143,22 @@ impl Tenants for DatabaseTenants {
         &self,
         slug: &Slug,
         policy: &Policy,
+        jwks_cached_until: Option<Timestamp>,
         expected: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Tenant>, StoreError> {
         let text = serde_json::to_string(policy)
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-        let change =
-            tenant::Entity::update_many().col_expr(tenant::Column::Policy, Expr::value(text));
+        let cached_until = jwks_cached_until.map(Timestamp::as_micros);
+        let change = tenant::Entity::update_many()
+            .col_expr(tenant::Column::Policy, Expr::value(text))
+            .col_expr(tenant::Column::JwksCachedUntil, Expr::value(cached_until))
+            // The policy rules the keys: a change to them that was decided before must be decided anew.
+            .col_expr(
+                tenant::Column::KeysVersion,
+                ExprTrait::add(Expr::col(tenant::Column::KeysVersion), 1),
+            )
+            .col_expr(tenant::Column::KeysDueAt, Expr::value(now.as_micros()));
         self.change(change, slug, expected, now).await
     }
 
@@ -186,6 +198,7 @@ impl Tenants for DatabaseTenants {
             .col_expr(tenant::Column::Policy, Expr::value("{}"))
             .col_expr(tenant::Column::DataKeySealed, Expr::value(Vec::<u8>::new()))
             .col_expr(tenant::Column::DeletedAt, Expr::value(now.as_micros()))
+            .col_expr(tenant::Column::KeysDueAt, Expr::value(Option::<i64>::None))
             .filter(tenant::Column::Id.eq(tenant.id.as_uuid()))
             .filter(tenant::Column::DeletedAt.is_null())
             .exec(self.db.connection())
@@ -340,7 +353,7 @@ fn state_name(state: TenantState) -> &'static str {
     }
 }
 
-fn read_tenant(row: tenant::Model) -> Result<Tenant, StoreError> {
+pub(super) fn read_tenant(row: tenant::Model) -> Result<Tenant, StoreError> {
     let at = Row {
         table: "tenants",
         id: &row.id,
@@ -357,6 +370,8 @@ fn read_tenant(row: tenant::Model) -> Result<Tenant, StoreError> {
         not_before: time(row.not_before),
         created_at: Timestamp::from_micros(row.created_at),
         updated_at: Timestamp::from_micros(row.updated_at),
+        keys_version: row.keys_version,
+        jwks_cached_until: time(row.jwks_cached_until),
         name: row.name,
     })
 }

@@ -2,5 +2,6 @@
 
 mod administrators;
 mod clients;
+mod keys;
 mod sign_ins;
 mod users;

@@ -2,6 +2,8 @@
 
 pub mod client_secrets;
 pub mod clients;
+pub mod keys;
+pub mod master_keys;
 mod page;
 pub mod settings;
 pub mod sign_ins;

@@ -155,6 +155,10 @@ pub struct SettingsView {
     access_token_ttl: u32,
     /// How access tokens are signed: `RS256`, `ES256`, `PS256` or `EdDSA`.
     access_token_alg: String,
+    /// How long a signing key signs before the next one does; 0: until it is rotated by hand.
+    key_rotation_interval: u32,
+    /// How long verifiers may keep the JWK Set. A new key is published for longer than that before it signs.
+    jwks_max_age: u32,
     /// How long an ID token counts.
     id_token_ttl: u32,
     /// A refresh family that isn't used for this long ends.
@@ -228,6 +232,8 @@ impl From<&Policy> for SettingsView {
         Self {
             access_token_ttl: policy.access_token_ttl,
             access_token_alg: policy.access_token_alg.name().to_owned(),
+            key_rotation_interval: policy.key_rotation_interval,
+            jwks_max_age: policy.jwks_max_age,
             id_token_ttl: policy.id_token_ttl,
             refresh_idle_ttl: policy.refresh_idle_ttl,
             refresh_absolute_ttl: policy.refresh_absolute_ttl,
@@ -275,6 +281,8 @@ impl Example for SettingsView {
 pub struct SettingsChange {
     access_token_ttl: Option<Nullable<u32>>,
     access_token_alg: Option<Nullable<String>>,
+    key_rotation_interval: Option<Nullable<u32>>,
+    jwks_max_age: Option<Nullable<u32>>,
     id_token_ttl: Option<Nullable<u32>>,
     refresh_idle_ttl: Option<Nullable<u32>>,
     refresh_absolute_ttl: Option<Nullable<u32>>,

@@ -9,8 +9,12 @@ use poem_openapi::{
     types::Example,
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::page::{self, check_query, default_limit, read_cursor, write_cursor};
+use super::{
+    page::{self, check_query, default_limit, read_cursor, write_cursor},
+    settings::SettingsChange,
+};
 use crate::{
     app::App,
     application::{
@@ -314,6 +318,11 @@ pub struct CreateTenantBody {
     /// What people call it; the slug when absent.
     #[oai(validator(min_length = 1, max_length = 200))]
     name: Option<Nullable<String>>,
+    /// What differs from the default settings.
+    settings: Option<Nullable<SettingsChange>>,
+    /// The settings as they were sent: their rules are the policy's.
+    #[oai(skip)]
+    members: Map<String, Value>,
 }
 
 impl Example for CreateTenantBody {
@@ -321,6 +330,8 @@ impl Example for CreateTenantBody {
         Self {
             slug: "acme".to_owned(),
             name: Some(Nullable(Some("Acme Inc.".to_owned()))),
+            settings: None,
+            members: Map::new(),
         }
     }
 }
@@ -328,9 +339,12 @@ impl Example for CreateTenantBody {
 impl FromMembers for CreateTenantBody {
     fn from_members(members: &mut Members) -> Option<Self> {
         let (slug, name) = (members.text("slug"), members.optional_text("name"));
+        let settings = members.object("settings");
         Some(Self {
             slug: slug?,
             name: name.map(|name| Nullable(Some(name))),
+            settings: None,
+            members: settings.unwrap_or_default(),
         })
     }
 }
@@ -340,6 +354,7 @@ impl From<CreateTenantBody> for CreateTenant {
         Self {
             slug: body.slug,
             name: body.name.and_then(|name| name.0),
+            settings: body.members,
         }
     }
 }

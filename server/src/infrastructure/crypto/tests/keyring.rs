@@ -4,23 +4,30 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
+use url::Url;
 
 use super::super::{Aes256Gcm, CachedKeyring, MasterKeys, SealedKeyMaker, generate_line};
 use crate::{
     application::{
         error::{CryptoError, Error, StoreError},
-        ports::{JwtKind, KeyMaker, KeyStore, Keyring, NewTenantKeys, StoredKeys},
+        ports::{
+            JwtKind, KeyChange, KeyEdit, KeyMaker, KeyStore, Keyring, NewTenantKeys, StoredKeys,
+            TenantKeys,
+        },
     },
     domain::{
         id::GrantId,
+        key_rotation::{self, KeyRecord, KeyRules, KeyState},
         refresh::{Generation, RefreshToken, Secret, UntrustedToken},
-        signing_key::{SigningAlgorithm, StoredSigningKey},
-        tenant::TenantScope,
+        signing_key::SigningAlgorithm,
+        tenant::{Tenant, TenantScope},
         timestamp::Timestamp,
     },
     infrastructure::entropy::SystemEntropy,
     testing::{self, clock::TestClock},
 };
+
+const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
 /// A store that has keys, and the same for every tenant.
 struct CountingKeys {
@@ -41,26 +48,36 @@ impl KeyStore for CountingKeys {
         Ok(self.keys.lock().expect("nobody panicked").clone())
     }
 
-    async fn add_signing_key(
+    async fn change_keys(
         &self,
         _tenant: &TenantScope,
-        key: &StoredSigningKey,
-        _now: Timestamp,
-    ) -> Result<(), StoreError> {
+        change: &KeyChange,
+    ) -> Result<bool, StoreError> {
         let mut keys = self.keys.lock().expect("nobody panicked");
-        let same = |known: &StoredSigningKey| known.public.algorithm == key.public.algorithm;
-        if keys.signing_keys.iter().any(same) {
-            return Err(StoreError::Conflict(
-                "signing_keys_tenant_id_algorithm_active_key",
-            ));
+        if keys.version != change.seen {
+            return Ok(false);
         }
-        keys.signing_keys.insert(0, key.clone());
-        Ok(())
+        keys.version += 1;
+        for edit in &change.edits {
+            match edit {
+                KeyEdit::Add(key) => keys.signing_keys.insert(0, key.clone()),
+                KeyEdit::Move(record) => {
+                    let mut known = keys.signing_keys.iter_mut();
+                    let key = known.find(|key| key.record.public.id == record.public.id);
+                    key.expect("it is there").record = record.clone();
+                }
+                KeyEdit::Remove(id) => keys.signing_keys.retain(|key| key.record.public.id != *id),
+            }
+        }
+        Ok(true)
     }
 }
 
 fn stored(keys: NewTenantKeys) -> StoredKeys {
     StoredKeys {
+        version: 0,
+        due_at: None,
+        rules: KeyRules::of(testing::tenant().tenant()),
         data_key: keys.data_key,
         signing_keys: vec![keys.signing_key],
         tag_keys: vec![keys.tag_key],
@@ -83,7 +100,7 @@ fn setup() -> Setup {
     let master = master_keys();
     let maker = maker(&master);
     let store = Arc::new(CountingKeys {
-        keys: Mutex::new(stored(maker.make(tenant.id()).expect("keys"))),
+        keys: Mutex::new(stored(maker.make(tenant.id(), NOW).expect("keys"))),
         reads: AtomicUsize::new(0),
         down: AtomicBool::new(false),
     });
@@ -176,7 +193,7 @@ async fn keys_of_another_tenant_or_place_do_not_open() {
         store,
         keyring,
     } = setup();
-    let make = |tenant: &TenantScope| maker.make(tenant.id()).expect("keys");
+    let make = |tenant: &TenantScope| maker.make(tenant.id(), NOW).expect("keys");
     let replace = |keys| *store.keys.lock().expect("nobody panicked") = stored(keys);
     let unsealable = |answer| matches!(answer, Err(Error::Crypto(CryptoError::Unsealable(_))));
 
@@ -250,6 +267,50 @@ async fn a_key_is_made_when_it_is_needed_and_only_once() {
         .signing_keys
         .len();
     assert_eq!(kept, SigningAlgorithm::ALL.len());
-    let published = second.published(&tenant).await.expect("they are read");
-    assert_eq!(published.len(), kept);
+    let known = second.keys(&tenant).await.expect("they are read");
+    assert_eq!(known.public.len(), kept);
+}
+
+/// What counts a tenant's version up makes every instance read its keys again.
+#[tokio::test]
+async fn keys_are_read_again_when_the_directory_knows_of_newer_ones() {
+    let Setup {
+        tenant,
+        store,
+        keyring,
+        ..
+    } = setup();
+    let other = CachedKeyring::new(
+        Arc::clone(&store) as Arc<dyn KeyStore>,
+        Arc::clone(keyring.master()),
+        Arc::new(Aes256Gcm),
+        Arc::new(maker(keyring.master())),
+        Arc::new(TestClock::default()),
+        10,
+    );
+    let before = other.keys(&tenant).await.expect("they are read");
+    let token = before
+        .jwts
+        .sign(SigningAlgorithm::Es256, JwtKind::IdToken, b"{}")
+        .expect("it signs");
+
+    let kid = before.public[0].id.clone();
+    let revoke = |keys: &[KeyRecord], _: &KeyRules| key_rotation::revoke(keys, &kid, NOW);
+    let changed = keyring
+        .change(&tenant, &revoke, NOW)
+        .await
+        .expect("a change");
+    let states: Vec<_> = changed.after.iter().map(|key| key.state).collect();
+    assert_eq!(states, [KeyState::Active, KeyState::Revoked]);
+    let verify = |keys: &TenantKeys| keys.jwts.verify(JwtKind::IdToken, &token).is_some();
+    assert!(!verify(&*keyring.keys(&tenant).await.expect("keys")));
+
+    // The other instance still has its view of the tenant; a second later it has this one.
+    assert!(verify(&*other.keys(&tenant).await.expect("keys")));
+    let seen = Tenant {
+        keys_version: 1,
+        ..tenant.tenant().clone()
+    };
+    let seen = seen.administer(&Url::parse("https://id.example").expect("a URL"));
+    assert!(!verify(&*other.keys(&seen).await.expect("keys")));
 }

@@ -6,7 +6,7 @@ use super::{
 use crate::{
     application::{
         error::StoreError,
-        ports::{Store, Swept, TenantAt, TenantPosition, Tenants},
+        ports::{KeyStore, Store, Swept, TenantAt, TenantPosition, Tenants},
     },
     domain::tenant::{Slug, TenantState},
 };
@@ -145,7 +145,7 @@ async fn deleting_a_tenant_takes_everything_of_it_and_nothing_else(db: Fixture) 
     assert_eq!(tenants.page(None, 9, None).await.unwrap().len(), 1);
     // Its key is gone before its rows are, and its slug is free.
     let mut work = store.view(&acme).await.unwrap();
-    assert!(work.sealed_data_key().await.is_err());
+    assert!(store.stored_keys(&acme).await.is_err());
     assert!(!work.signing_keys().await.unwrap().is_empty());
     drop(work);
     new_tenant(&db, "acme").await;
@@ -161,7 +161,7 @@ async fn deleting_a_tenant_takes_everything_of_it_and_nothing_else(db: Fixture) 
     drop(work);
     // Whoever entered before sees nothing.
     let mut work = store.view(&acme).await.unwrap();
-    assert!(work.sealed_data_key().await.is_err());
+    assert!(store.stored_keys(&acme).await.is_err());
     assert_eq!(work.signing_keys().await.unwrap(), []);
     assert!(work.tag_keys().await.unwrap().is_empty());
     let email = crate::domain::email::EmailAddress::parse("ada@example.com").unwrap();

@@ -9,7 +9,9 @@ use url::Url;
 
 use super::super::{Database, DatabaseStore, DatabaseTenants, connect};
 use crate::{
-    application::ports::{NewTenantKeys, SealedDataKey, Store, StoredTagKey, Tenants},
+    application::ports::{
+        NewTenantKeys, SealedDataKey, Store, StoredSigningKey, StoredTagKey, Tenants,
+    },
     domain::{
         claims::Audience,
         claims_request::ClaimsRequest,
@@ -17,12 +19,13 @@ use crate::{
         email::EmailAddress,
         grant::Grant,
         id::{GrantId, SessionId, TenantId, UserId},
+        key_rotation::{KeyRecord, KeyState},
         password::PasswordHash,
         profile::Profile,
         refresh::{SecretDigest, TagKeyId},
         scope::Scopes,
         session::Session,
-        signing_key::{PublicKey, PublicKeyMaterial, SigningAlgorithm, StoredSigningKey},
+        signing_key::{PublicKey, PublicKeyMaterial, SigningAlgorithm},
         tenant::{Policy, Slug, Tenant, TenantScope, TenantState},
         timestamp::Timestamp,
         user::{DisplayName, User, UserState},
@@ -127,6 +130,8 @@ pub(super) fn tenant(slug: &str) -> Tenant {
         not_before: None,
         created_at: now(),
         updated_at: now(),
+        keys_version: 0,
+        jwks_cached_until: None,
     }
 }
 
@@ -137,10 +142,16 @@ pub(super) fn keys() -> NewTenantKeys {
             sealed: vec![1, 0, 255],
         },
         signing_key: StoredSigningKey {
-            public: PublicKey::new(
-                SigningAlgorithm::Es256,
-                PublicKeyMaterial::p256("x".to_owned(), "y".to_owned()),
-            ),
+            record: KeyRecord {
+                public: PublicKey::new(
+                    SigningAlgorithm::Es256,
+                    PublicKeyMaterial::p256("x".to_owned(), "y".to_owned()),
+                ),
+                state: KeyState::Active,
+                created_at: Timestamp::from_micros(1),
+                since: Timestamp::from_micros(1),
+                until: None,
+            },
             sealed_private_key: vec![2, 0, 254],
         },
         tag_key: StoredTagKey {

@@ -243,7 +243,7 @@ async fn rows_of_before_become_rows_of_now(db: Fixture) {
     let mut view = DatabaseStore::new(db.clone()).view(&tenant).await.unwrap();
     let keys = view.signing_keys().await.unwrap();
     let expected = PublicKeyMaterial::p256("xx".to_owned(), "yy".to_owned());
-    assert_eq!(keys[0].public.material, expected);
+    assert_eq!(keys[0].record.public.material, expected);
     let own = view
         .client(&ClientId::first_party())
         .await

@@ -6,7 +6,7 @@ use super::{
 use crate::{
     application::{
         error::StoreError,
-        ports::{Dependency, Store},
+        ports::{Dependency, KeyStore, Store},
     },
     domain::{
         client::secrets::{ClientSecrets, StoredSecret},
@@ -71,7 +71,11 @@ async fn what_is_written_is_read(db: Fixture) {
     let tag_keys = work.tag_keys().await.unwrap();
     assert_eq!(tag_keys.len(), 1);
     assert_eq!(tag_keys[0].id, expected.tag_key.id);
-    let data_key = work.sealed_data_key().await.unwrap();
+    let data_key = DatabaseStore::new(db.clone())
+        .stored_keys(&acme)
+        .await
+        .unwrap()
+        .data_key;
     assert_eq!(data_key.master_key_id, "m1");
     assert_eq!(data_key.sealed, expected.data_key.sealed);
 }

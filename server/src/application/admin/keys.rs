@@ -1,0 +1,148 @@
+//! A tenant's signing keys: seen, rotated, activated, revoked, forgotten; and the master keys below them.
+
+use super::{OperatorCaller, administration::Administration};
+use crate::{
+    app::App,
+    application::{
+        error::Error,
+        key_rotation::note,
+        page::{Page, with_one_more},
+        ports::{KeyDecision, KeysChanged},
+    },
+    domain::{
+        key_rotation::{self, KeyRecord, KeyRules, KeyState},
+        signing_key::{KeyId, SigningAlgorithm},
+        timestamp::Timestamp,
+    },
+};
+
+/// How many data keys are counted at most.
+const COUNTED: u32 = 1_000;
+
+/// Where a page of keys begins: behind this one, the latest first.
+pub type KeyPosition = (Timestamp, KeyId);
+
+/// Up to `limit` keys behind `after`, the latest first.
+pub async fn page(
+    app: &App,
+    admin: &Administration,
+    state: Option<KeyState>,
+    after: Option<&KeyPosition>,
+    limit: u32,
+) -> Result<Page<KeyRecord, KeyPosition>, Error> {
+    let position = |key: &KeyRecord| (key.created_at, key.public.id.clone());
+    let mut keys = app.keyring.records(admin.tenant()).await?;
+    keys.retain(|key| {
+        state.is_none_or(|state| key.state == state)
+            && after.is_none_or(|after| position(key) < *after)
+    });
+    keys.sort_by_key(|key| std::cmp::Reverse(position(key)));
+    keys.truncate(usize::try_from(with_one_more(limit)).unwrap_or(usize::MAX));
+    Ok(Page::of(keys, limit, position))
+}
+
+/// One key.
+pub async fn find(app: &App, admin: &Administration, kid: &str) -> Result<KeyRecord, Error> {
+    pick(app.keyring.records(admin.tenant()).await?, kid)
+}
+
+fn pick(keys: Vec<KeyRecord>, kid: &str) -> Result<KeyRecord, Error> {
+    keys.into_iter()
+        .find(|key| key.public.id.as_str() == kid)
+        .ok_or(Error::NotFound)
+}
+
+/// Publishes the next key of an algorithm, unless one is published already; it signs as soon as verifiers
+/// know it.
+pub async fn rotate(
+    app: &App,
+    admin: &Administration,
+    algorithm: SigningAlgorithm,
+    now: Timestamp,
+) -> Result<KeyRecord, Error> {
+    let rotate =
+        |keys: &[KeyRecord], rules: &KeyRules| key_rotation::rotate(keys, rules, algorithm, now);
+    let keys = change(app, admin, &rotate, now).await?.after;
+    keys.into_iter()
+        .find(|key| key.public.algorithm == algorithm && key.state == KeyState::Next)
+        .ok_or(Error::NotFound)
+}
+
+/// Lets the next key sign now.
+pub async fn activate(
+    app: &App,
+    admin: &Administration,
+    kid: &str,
+    now: Timestamp,
+) -> Result<KeyRecord, Error> {
+    let id = KeyId::from_thumbprint(kid.to_owned());
+    let activate =
+        |keys: &[KeyRecord], rules: &KeyRules| key_rotation::activate(keys, rules, &id, now);
+    pick(change(app, admin, &activate, now).await?.after, kid)
+}
+
+/// Ends a key and all that it signed. Other instances follow within a second.
+pub async fn revoke(
+    app: &App,
+    admin: &Administration,
+    kid: &str,
+    now: Timestamp,
+) -> Result<KeyRecord, Error> {
+    let id = KeyId::from_thumbprint(kid.to_owned());
+    let revoke = |keys: &[KeyRecord], _: &KeyRules| key_rotation::revoke(keys, &id, now);
+    pick(change(app, admin, &revoke, now).await?.after, kid)
+}
+
+/// Forgets a key that nothing needs.
+pub async fn delete(
+    app: &App,
+    admin: &Administration,
+    kid: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let id = KeyId::from_thumbprint(kid.to_owned());
+    let remove = |keys: &[KeyRecord], _: &KeyRules| key_rotation::remove(keys, &id);
+    change(app, admin, &remove, now).await?;
+    Ok(())
+}
+
+async fn change(
+    app: &App,
+    admin: &Administration,
+    decide: KeyDecision<'_>,
+    now: Timestamp,
+) -> Result<KeysChanged, Error> {
+    let changed = app.keyring.change(admin.tenant(), decide, now).await?;
+    note(app, admin.tenant(), admin.actor(), &changed, now);
+    Ok(changed)
+}
+
+/// A master key, and what rests on it.
+#[derive(Clone, Debug)]
+pub struct MasterKeyUse {
+    pub id: String,
+    /// New data keys are sealed under it.
+    pub seals: bool,
+    /// How many data keys are sealed under it; at most [`COUNTED`] are counted.
+    pub data_keys: u32,
+    pub all_counted: bool,
+}
+
+/// The configured master keys, the sealing one first.
+pub async fn master_keys(app: &App, _operator: OperatorCaller) -> Result<Vec<MasterKeyUse>, Error> {
+    let mut uses = Vec::new();
+    for (n, id) in app.key_maker.master_key_ids().into_iter().enumerate() {
+        // One more tells whether there are more.
+        let count = app
+            .key_directory
+            .count_data_keys_under(id, COUNTED + 1)
+            .await?;
+        uses.push(MasterKeyUse {
+            id: id.to_owned(),
+            seals: n == 0,
+            data_keys: count.min(COUNTED),
+            all_counted: count <= COUNTED,
+        });
+    }
+    Ok(uses)
+}

@@ -1,0 +1,544 @@
+//! The life of a signing key: published before it signs, kept until its last token has ended.
+//!
+//! ```text
+//! next ──▶ active ──▶ retiring ──▶ retired
+//!   └────────┴───────────┴────────────┴────▶ revoked
+//! ```
+//!
+//! Everything here is a decision about a tenant's keys as they are; carrying it out is one step that
+//! somebody else's step in between makes void.
+
+use std::time::Duration;
+
+use super::{
+    signing_key::{KeyId, PublicKey, SigningAlgorithm},
+    tenant::Tenant,
+    timestamp::Timestamp,
+};
+
+/// No token lives longer than a policy lets it; verifiers' clocks may be a minute late.
+pub const LONGEST_TOKEN: Duration = Duration::from_secs(24 * 3600 + 60);
+/// How long a key that is over stays in lists.
+pub const REMEMBERED_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
+/// What instances may be late with a new key: their view of the tenant is at most a second old, and an
+/// answer takes its time on the way to a cache.
+const LATE: Duration = Duration::from_secs(2);
+/// How many keys the JWK Set may hold. Every verifier reads them all.
+pub const MAX_PUBLISHED: usize = 100;
+
+/// Where a key is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// Published, so that verifiers know it when it begins to sign.
+    Next,
+    /// Signs.
+    Active,
+    /// Signs no more, and is published until the last token that it signed has ended.
+    Retiring,
+    /// Over.
+    Retired,
+    /// Over at once: nothing that it signed counts.
+    Revoked,
+}
+
+impl KeyState {
+    pub const ALL: [Self; 5] = [
+        Self::Next,
+        Self::Active,
+        Self::Retiring,
+        Self::Retired,
+        Self::Revoked,
+    ];
+
+    /// The name on the wire and in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Active => "active",
+            Self::Retiring => "retiring",
+            Self::Retired => "retired",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Whether verifiers may meet the key.
+    pub const fn is_published(self) -> bool {
+        matches!(self, Self::Next | Self::Active | Self::Retiring)
+    }
+
+    /// Whether the key has to sign, now or later. The private half of any other is destroyed.
+    pub const fn has_private_key(self) -> bool {
+        matches!(self, Self::Next | Self::Active)
+    }
+}
+
+/// A key and where it is in its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    pub public: PublicKey,
+    pub state: KeyState,
+    pub created_at: Timestamp,
+    /// Since when it is in this state.
+    pub since: Timestamp,
+    /// When it goes on to the next state; `None` for a state that nothing but a rotation ends.
+    pub until: Option<Timestamp>,
+}
+
+impl KeyRecord {
+    /// The key in another state, from now.
+    fn moved(&self, state: KeyState, until: Option<Timestamp>, now: Timestamp) -> Self {
+        Self {
+            state,
+            since: now,
+            until,
+            ..self.clone()
+        }
+    }
+
+    fn retiring(&self, now: Timestamp) -> Self {
+        self.moved(KeyState::Retiring, Some(now + LONGEST_TOKEN), now)
+    }
+}
+
+/// What a tenant wants of its rotations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRules {
+    /// How long a key signs; for ever, when absent.
+    interval: Option<Duration>,
+    /// How long verifiers may go on with the JWK Set that they have.
+    max_age: Duration,
+    /// Until when verifiers may go on with one that was told to be fresh for longer.
+    cached_until: Option<Timestamp>,
+}
+
+impl KeyRules {
+    pub fn of(tenant: &Tenant) -> Self {
+        let policy = &tenant.policy;
+        let interval = Duration::from_secs(policy.key_rotation_interval.into());
+        Self {
+            interval: (!interval.is_zero()).then_some(interval),
+            max_age: Duration::from_secs(policy.jwks_max_age.into()),
+            cached_until: tenant.jwks_cached_until,
+        }
+    }
+
+    /// How long a key is published before it signs.
+    pub fn published_for(&self) -> Duration {
+        self.max_age + LATE
+    }
+
+    /// When everybody who keeps to the JWK Set's freshness knows a key of this age.
+    fn known_at(&self, created_at: Timestamp) -> Timestamp {
+        let known = created_at + self.published_for();
+        self.cached_until.map_or(known, |end| known.max(end))
+    }
+
+    /// When the key after this active one has to be published.
+    fn successor_due(&self, active: &KeyRecord) -> Option<Timestamp> {
+        let end = active.since + self.interval?;
+        Some((end - self.published_for()).max(active.since))
+    }
+}
+
+/// One part of a change to a tenant's keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Make a key that is in this state from now on.
+    Make {
+        algorithm: SigningAlgorithm,
+        state: KeyState,
+        until: Option<Timestamp>,
+    },
+    /// The key's new record.
+    Move(KeyRecord),
+    /// Forget the key.
+    Remove(KeyId),
+}
+
+/// Why a key can't do what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyRefusal {
+    #[error("there is no such key")]
+    Absent,
+    #[error("verifiers may not know the key yet")]
+    NotReady { ready_at: Timestamp },
+    #[error("only the next key can be activated")]
+    NotNext,
+    #[error("the key signs, or tokens that it signed are still alive")]
+    InUse,
+    #[error("the JWK Set has {MAX_PUBLISHED} keys")]
+    TooMany,
+}
+
+fn in_state(
+    keys: &[KeyRecord],
+    algorithm: SigningAlgorithm,
+    state: KeyState,
+) -> Option<&KeyRecord> {
+    keys.iter()
+        .find(|key| key.public.algorithm == algorithm && key.state == state)
+}
+
+fn find<'a>(keys: &'a [KeyRecord], id: &KeyId) -> Result<&'a KeyRecord, KeyRefusal> {
+    keys.iter()
+        .find(|key| key.public.id == *id)
+        .ok_or(KeyRefusal::Absent)
+}
+
+/// The key signs from now on; the one before it retires. That comes first: no algorithm ever has two.
+fn succeed(keys: &[KeyRecord], next: &KeyRecord, now: Timestamp) -> Vec<Step> {
+    let active = in_state(keys, next.public.algorithm, KeyState::Active);
+    active
+        .map(|active| Step::Move(active.retiring(now)))
+        .into_iter()
+        .chain([Step::Move(next.moved(KeyState::Active, None, now))])
+        .collect()
+}
+
+/// What the schedule wants now.
+pub fn due(keys: &[KeyRecord], rules: &KeyRules, now: Timestamp) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for key in keys {
+        let over = key.until.is_some_and(|until| until <= now);
+        match key.state {
+            KeyState::Next if over && rules.known_at(key.created_at) <= now => {
+                steps.extend(succeed(keys, key, now));
+            }
+            KeyState::Retiring if over => {
+                steps.push(Step::Move(key.moved(KeyState::Retired, None, now)));
+            }
+            KeyState::Retired | KeyState::Revoked if key.since + REMEMBERED_FOR <= now => {
+                steps.push(Step::Remove(key.public.id.clone()));
+            }
+            KeyState::Active => steps.extend(successor(keys, key, rules, now)),
+            _ => {}
+        }
+    }
+    steps
+}
+
+/// The key after this one, when the time to publish it has come.
+fn successor(
+    keys: &[KeyRecord],
+    active: &KeyRecord,
+    rules: &KeyRules,
+    now: Timestamp,
+) -> Option<Step> {
+    let algorithm = active.public.algorithm;
+    let wanted = rules.successor_due(active)? <= now
+        && in_state(keys, algorithm, KeyState::Next).is_none()
+        && has_room(keys);
+    wanted.then(|| Step::Make {
+        algorithm,
+        state: KeyState::Next,
+        until: rules
+            .interval
+            .map(|interval| rules.known_at(now).max(active.since + interval)),
+    })
+}
+
+/// When the schedule wants something next.
+pub fn due_at(keys: &[KeyRecord], rules: &KeyRules) -> Option<Timestamp> {
+    keys.iter()
+        .filter_map(|key| match key.state {
+            KeyState::Next => key.until.map(|at| at.max(rules.known_at(key.created_at))),
+            KeyState::Retiring => key.until,
+            KeyState::Retired | KeyState::Revoked => Some(key.since + REMEMBERED_FOR),
+            KeyState::Active => match in_state(keys, key.public.algorithm, KeyState::Next) {
+                Some(_) => None,
+                None => rules.successor_due(key),
+            },
+        })
+        .min()
+}
+
+fn has_room(keys: &[KeyRecord]) -> bool {
+    keys.iter().filter(|key| key.state.is_published()).count() < MAX_PUBLISHED
+}
+
+/// A rotation on demand: the next key is published now, and signs as soon as verifiers know it.
+pub fn rotate(
+    keys: &[KeyRecord],
+    rules: &KeyRules,
+    algorithm: SigningAlgorithm,
+    now: Timestamp,
+) -> Result<Vec<Step>, KeyRefusal> {
+    if let Some(next) = in_state(keys, algorithm, KeyState::Next) {
+        let until = rules.known_at(next.created_at).max(now);
+        let sooner = KeyRecord {
+            until: Some(next.until.map_or(until, |planned| planned.min(until))),
+            ..next.clone()
+        };
+        return Ok(vec![Step::Move(sooner)]);
+    }
+    if !has_room(keys) {
+        return Err(KeyRefusal::TooMany);
+    }
+    Ok(vec![Step::Make {
+        algorithm,
+        state: KeyState::Next,
+        until: Some(rules.known_at(now)),
+    }])
+}
+
+/// The next key signs from now on, if verifiers know it.
+pub fn activate(
+    keys: &[KeyRecord],
+    rules: &KeyRules,
+    id: &KeyId,
+    now: Timestamp,
+) -> Result<Vec<Step>, KeyRefusal> {
+    let key = find(keys, id)?;
+    let ready_at = rules.known_at(key.created_at);
+    match key.state {
+        KeyState::Active => Ok(Vec::new()),
+        KeyState::Next if ready_at <= now => Ok(succeed(keys, key, now)),
+        KeyState::Next => Err(KeyRefusal::NotReady { ready_at }),
+        _ => Err(KeyRefusal::NotNext),
+    }
+}
+
+/// A key that got into wrong hands counts no more. Another one signs at once, known to verifiers or not:
+/// one that doesn't know it asks again, one that knows the stolen one believes a thief.
+pub fn revoke(keys: &[KeyRecord], id: &KeyId, now: Timestamp) -> Result<Vec<Step>, KeyRefusal> {
+    let key = find(keys, id)?;
+    if key.state == KeyState::Revoked {
+        return Ok(Vec::new());
+    }
+    let mut steps = vec![Step::Move(key.moved(KeyState::Revoked, None, now))];
+    if key.state == KeyState::Active {
+        steps.push(sign_at_once(keys, key.public.algorithm, now));
+    }
+    Ok(steps)
+}
+
+/// A key of an algorithm that has none that signs.
+pub fn first_use(keys: &[KeyRecord], algorithm: SigningAlgorithm, now: Timestamp) -> Vec<Step> {
+    match in_state(keys, algorithm, KeyState::Active) {
+        Some(_) => Vec::new(),
+        None => vec![sign_at_once(keys, algorithm, now)],
+    }
+}
+
+fn sign_at_once(keys: &[KeyRecord], algorithm: SigningAlgorithm, now: Timestamp) -> Step {
+    match in_state(keys, algorithm, KeyState::Next) {
+        Some(next) => Step::Move(next.moved(KeyState::Active, None, now)),
+        None => Step::Make {
+            algorithm,
+            state: KeyState::Active,
+            until: None,
+        },
+    }
+}
+
+/// Forgets a key that nothing needs.
+pub fn remove(keys: &[KeyRecord], id: &KeyId) -> Result<Vec<Step>, KeyRefusal> {
+    match find(keys, id)?.state {
+        KeyState::Active | KeyState::Retiring => Err(KeyRefusal::InUse),
+        KeyState::Next | KeyState::Retired | KeyState::Revoked => {
+            Ok(vec![Step::Remove(id.clone())])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::signing_key::PublicKeyMaterial;
+
+    const MAX_AGE: u64 = 300;
+    const INTERVAL: u64 = 90 * 24 * 3600;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_micros(1_795_000_000_000_000) + Duration::from_secs(seconds)
+    }
+
+    fn rules() -> KeyRules {
+        KeyRules {
+            interval: Some(Duration::from_secs(INTERVAL)),
+            max_age: Duration::from_secs(MAX_AGE),
+            cached_until: None,
+        }
+    }
+
+    fn made(name: &str, state: KeyState, now: Timestamp, until: Option<Timestamp>) -> KeyRecord {
+        let material = PublicKeyMaterial::p256(name.to_owned(), name.to_owned());
+        KeyRecord {
+            public: PublicKey::new(SigningAlgorithm::Es256, material),
+            state,
+            created_at: now,
+            since: now,
+            until,
+        }
+    }
+
+    /// Carries steps out; keys that they make get a name each.
+    fn carry_out(keys: &mut Vec<KeyRecord>, steps: Vec<Step>, now: Timestamp) {
+        for step in steps {
+            match step {
+                Step::Make { state, until, .. } => {
+                    keys.push(made(&format!("{now:?}"), state, now, until));
+                }
+                Step::Move(record) => {
+                    let key = keys
+                        .iter_mut()
+                        .find(|key| key.public.id == record.public.id);
+                    *key.expect("a key") = record;
+                }
+                Step::Remove(id) => keys.retain(|key| key.public.id != id),
+            }
+            let active = keys.iter().filter(|key| key.state == KeyState::Active);
+            assert!(active.count() <= 1, "two keys of one algorithm sign");
+        }
+    }
+
+    fn states(keys: &[KeyRecord]) -> Vec<KeyState> {
+        keys.iter().map(|key| key.state).collect()
+    }
+
+    #[test]
+    fn the_schedule_publishes_before_it_signs_and_keeps_until_the_last_token_has_ended() {
+        let mut keys = vec![made("first", KeyState::Active, at(0), None)];
+        let mut log = Vec::new();
+        let mut now = at(0);
+        while let Some(due) = due_at(&keys, &rules()).filter(|due| *due <= at(2 * INTERVAL)) {
+            assert!(due > now, "the schedule goes on");
+            assert_eq!(
+                super::due(&keys, &rules(), due - Duration::from_micros(1)),
+                []
+            );
+            now = due;
+            let steps = super::due(&keys, &rules(), now);
+            assert!(!steps.is_empty(), "nothing is due at {now:?}");
+            carry_out(&mut keys, steps, now);
+            log.push((now, states(&keys)));
+        }
+        use KeyState::{Active, Next, Retired, Retiring};
+        let known = MAX_AGE + 2;
+        assert_eq!(
+            log,
+            [
+                (at(INTERVAL - known), vec![Active, Next]),
+                (at(INTERVAL), vec![Retiring, Active]),
+                (at(INTERVAL) + LONGEST_TOKEN, vec![Retired, Active]),
+                (at(2 * INTERVAL - known), vec![Retired, Active, Next]),
+                (at(2 * INTERVAL), vec![Retired, Retiring, Active]),
+            ]
+        );
+    }
+
+    #[test]
+    fn no_key_signs_before_verifiers_know_it() {
+        let mut keys = vec![made("first", KeyState::Active, at(0), None)];
+        let steps = rotate(&keys, &rules(), SigningAlgorithm::Es256, at(10)).expect("a rotation");
+        carry_out(&mut keys, steps, at(10));
+        let next = keys[1].public.id.clone();
+        let ready_at = at(10 + MAX_AGE + 2);
+        for now in [at(10), ready_at - Duration::from_micros(1)] {
+            assert_eq!(due(&keys, &rules(), now), []);
+            assert_eq!(
+                activate(&keys, &rules(), &next, now),
+                Err(KeyRefusal::NotReady { ready_at })
+            );
+        }
+        let steps = activate(&keys, &rules(), &next, ready_at).expect("it is ready");
+        assert_eq!(steps, due(&keys, &rules(), ready_at));
+        carry_out(&mut keys, steps, ready_at);
+        assert_eq!(states(&keys), [KeyState::Retiring, KeyState::Active]);
+        assert_eq!(activate(&keys, &rules(), &next, ready_at), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_shorter_freshness_counts_only_when_the_longer_one_has_passed() {
+        let shortened = KeyRules {
+            max_age: Duration::from_secs(1),
+            cached_until: Some(at(302)),
+            ..rules()
+        };
+        let mut keys = vec![made("first", KeyState::Active, at(0), None)];
+        let steps = rotate(&keys, &shortened, SigningAlgorithm::Es256, at(0)).expect("steps");
+        carry_out(&mut keys, steps, at(0));
+        assert_eq!(keys[1].until, Some(at(302)));
+        assert_eq!(due(&keys, &shortened, at(301)), []);
+        assert_eq!(due(&keys, &shortened, at(302)).len(), 2);
+    }
+
+    #[test]
+    fn a_rotation_on_demand_brings_a_planned_one_forward_and_never_puts_it_off() {
+        let planned = at(INTERVAL);
+        let keys = [
+            made("first", KeyState::Active, at(0), None),
+            made("second", KeyState::Next, at(0), Some(planned)),
+        ];
+        let until = |now| match &rotate(&keys, &rules(), SigningAlgorithm::Es256, now)
+            .expect("steps")[..]
+        {
+            [Step::Move(key)] => key.until,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(until(at(1)), Some(at(MAX_AGE + 2)));
+        assert_eq!(until(at(1000)), Some(at(1000)));
+        assert_eq!(until(at(2 * INTERVAL)), Some(planned));
+    }
+
+    #[test]
+    fn a_revoked_key_is_followed_at_once() {
+        let first = made("first", KeyState::Active, at(0), None);
+        let next = made("second", KeyState::Next, at(1), Some(at(1000)));
+        let id = first.public.id.clone();
+
+        let mut alone = vec![first.clone()];
+        let steps = revoke(&alone, &id, at(2)).expect("steps");
+        carry_out(&mut alone, steps, at(2));
+        assert_eq!(states(&alone), [KeyState::Revoked, KeyState::Active]);
+        assert_eq!(revoke(&alone, &id, at(3)), Ok(vec![]));
+
+        let mut two = vec![first, next];
+        let steps = revoke(&two, &id, at(2)).expect("steps");
+        carry_out(&mut two, steps, at(2));
+        assert_eq!(states(&two), [KeyState::Revoked, KeyState::Active]);
+    }
+
+    #[test]
+    fn what_is_in_use_is_not_removed() {
+        for state in KeyState::ALL {
+            let keys = [made("a", state, at(0), None)];
+            let removed = remove(&keys, &keys[0].public.id);
+            let in_use = matches!(state, KeyState::Active | KeyState::Retiring);
+            assert_eq!(removed.is_err(), in_use, "{state:?}");
+        }
+        let absent = KeyId::from_thumbprint("x".to_owned());
+        assert_eq!(remove(&[], &absent), Err(KeyRefusal::Absent));
+    }
+
+    #[test]
+    fn the_set_of_published_keys_is_bounded() {
+        let many: Vec<_> = (0..MAX_PUBLISHED)
+            .map(|n| {
+                made(
+                    &n.to_string(),
+                    KeyState::Retiring,
+                    at(0),
+                    Some(at(INTERVAL)),
+                )
+            })
+            .collect();
+        let refused = rotate(&many, &rules(), SigningAlgorithm::Es256, at(1));
+        assert_eq!(refused, Err(KeyRefusal::TooMany));
+    }
+
+    #[test]
+    fn without_an_interval_nothing_is_due() {
+        let rules = KeyRules {
+            interval: None,
+            ..rules()
+        };
+        let keys = [made("first", KeyState::Active, at(0), None)];
+        assert_eq!(due_at(&keys, &rules), None);
+        assert_eq!(due(&keys, &rules, at(100 * INTERVAL)), []);
+    }
+}

@@ -1,0 +1,125 @@
+use async_trait::async_trait;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
+    sea_query::Expr,
+};
+use tokenhouse_entity::tenant;
+
+use super::{
+    error::store_error,
+    tenants::{DatabaseTenants, read_tenant},
+};
+use crate::{
+    application::{
+        error::StoreError,
+        ports::{KeyDirectory, SealedDataKey},
+    },
+    domain::{id::TenantId, tenant::Tenant, timestamp::Timestamp},
+};
+
+#[async_trait]
+impl KeyDirectory for DatabaseTenants {
+    async fn claim_due_keys(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Tenant>, StoreError> {
+        let due = tenant::Entity::find()
+            .filter(tenant::Column::KeysDueAt.lte(now.as_micros()))
+            .filter(tenant::Column::DeletedAt.is_null())
+            .order_by_asc(tenant::Column::KeysDueAt)
+            .limit(u64::from(limit))
+            .all(self.db.connection())
+            .await
+            .map_err(store_error)?;
+        let mut claimed = Vec::with_capacity(due.len());
+        for row in due {
+            let _turn = self.db.turn_to_write().await;
+            let claim = tenant::Entity::update_many()
+                .col_expr(tenant::Column::KeysDueAt, Expr::value(until.as_micros()))
+                .filter(tenant::Column::Id.eq(row.id))
+                .filter(tenant::Column::KeysDueAt.eq(row.keys_due_at))
+                .exec(self.db.connection())
+                .await
+                .map_err(store_error)?;
+            if claim.rows_affected > 0 {
+                claimed.push(read_tenant(row)?);
+            }
+        }
+        Ok(claimed)
+    }
+
+    async fn data_keys_under(
+        &self,
+        master_key_id: &str,
+        limit: u32,
+    ) -> Result<Vec<(TenantId, SealedDataKey)>, StoreError> {
+        let rows = tenant::Entity::find()
+            .filter(tenant::Column::DataKeyMasterId.eq(master_key_id))
+            .filter(tenant::Column::DeletedAt.is_null())
+            .limit(u64::from(limit))
+            .all(self.db.connection())
+            .await
+            .map_err(store_error)?;
+        let sealed = rows.into_iter().map(|row| {
+            let key = SealedDataKey {
+                master_key_id: row.data_key_master_id,
+                sealed: row.data_key_sealed,
+            };
+            (TenantId::from_uuid(row.id), key)
+        });
+        Ok(sealed.collect())
+    }
+
+    async fn count_data_keys_under(
+        &self,
+        master_key_id: &str,
+        limit: u32,
+    ) -> Result<u32, StoreError> {
+        let connection = self.db.connection();
+        // Counting what a limited query answers costs the limit, not the table.
+        let statement = Statement::from_sql_and_values(
+            connection.get_database_backend(),
+            "SELECT count(*) AS n FROM (SELECT 1 FROM tenants \
+             WHERE data_key_master_id = $1 AND deleted_at IS NULL LIMIT $2) AS counted",
+            [master_key_id.into(), i64::from(limit).into()],
+        );
+        let row = connection
+            .query_one_raw(statement)
+            .await
+            .map_err(store_error)?;
+        let count: i64 = row
+            .map(|row| row.try_get("", "n"))
+            .transpose()
+            .map_err(store_error)?
+            .unwrap_or_default();
+        Ok(u32::try_from(count).unwrap_or(limit))
+    }
+
+    async fn replace_data_key(
+        &self,
+        tenant: TenantId,
+        seen: &SealedDataKey,
+        new: &SealedDataKey,
+    ) -> Result<bool, StoreError> {
+        let _turn = self.db.turn_to_write().await;
+        let replaced = tenant::Entity::update_many()
+            .col_expr(
+                tenant::Column::DataKeyMasterId,
+                Expr::value(new.master_key_id.as_str()),
+            )
+            .col_expr(
+                tenant::Column::DataKeySealed,
+                Expr::value(new.sealed.clone()),
+            )
+            .filter(tenant::Column::Id.eq(tenant.as_uuid()))
+            .filter(tenant::Column::DataKeySealed.eq(seen.sealed.clone()))
+            // A deleted tenant's key was destroyed and stays so.
+            .filter(tenant::Column::DeletedAt.is_null())
+            .exec(self.db.connection())
+            .await
+            .map_err(store_error)?;
+        Ok(replaced.rows_affected > 0)
+    }
+}
