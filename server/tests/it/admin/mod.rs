@@ -3,5 +3,6 @@
 mod administrators;
 mod clients;
 mod keys;
+mod keys_under_load;
 mod sign_ins;
 mod users;
