@@ -1,5 +1,6 @@
 //! The tables as types. Every entity but [`tenant`] is [`TenantOwned`].
 
+pub mod audit_event;
 pub mod client;
 pub mod client_origin;
 pub mod consent;
@@ -16,6 +17,7 @@ pub use tenant_owned::TenantOwned;
 
 /// Every table whose rows belong to tenants, those that refer to others first.
 pub const TENANT_TABLES: &[&str] = &[
+    "audit_events",
     "single_use",
     "client_origins",
     "initial_access_tokens",

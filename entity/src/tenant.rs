@@ -26,6 +26,8 @@ pub struct Model {
     pub keys_version: i64,
     /// When the schedule has to look at the keys.
     pub keys_due_at: Option<i64>,
+    /// When old entries of the audit log are looked for.
+    pub audit_sweep_at: i64,
     /// Until when a JWK Set may be cached that was told to be fresh for longer than one is now.
     pub jwks_cached_until: Option<i64>,
 }

@@ -23,6 +23,7 @@ macro_rules! tenant_owned {
 }
 
 tenant_owned!(
+    audit_event,
     user,
     client,
     client_origin,

@@ -26,6 +26,7 @@ mod m20261123_000019_index_lists;
 mod m20261123_000020_expand_tenants;
 mod m20261123_000021_search_users;
 mod m20261124_000022_stage_signing_keys;
+mod m20261124_000023_create_audit_events;
 mod tenant_table;
 
 use std::collections::HashSet;
@@ -65,6 +66,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000020_expand_tenants::Migration),
             Box::new(m20261123_000021_search_users::Migration),
             Box::new(m20261124_000022_stage_signing_keys::Migration),
+            Box::new(m20261124_000023_create_audit_events::Migration),
         ]
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     },
     domain::{
         id::IdEntropy,
+        networks::Networks,
         secret::{Operator, TokenDigest},
         timestamp::Timestamp,
     },
@@ -20,6 +21,8 @@ use crate::{
 /// Every port, and the few settings that use cases read.
 pub struct App {
     pub public_url: Url,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Networks,
     /// Bearer tokens of the operator; several, so that one can be replaced without downtime.
     pub operator_tokens: Vec<TokenDigest<Operator>>,
     pub clock: Arc<dyn Clock>,

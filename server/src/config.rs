@@ -13,11 +13,11 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::secret::{Operator, TokenDigest},
-    infrastructure::{
-        crypto::MasterKeys,
-        outbound::{AllowedNetworks, NotANetwork},
+    domain::{
+        networks::{Networks, NotANetwork},
+        secret::{Operator, TokenDigest},
     },
+    infrastructure::crypto::MasterKeys,
 };
 
 const PREFIX: &str = "TOKENHOUSE_";
@@ -79,7 +79,9 @@ pub struct Settings {
     pub redis_url: Option<Zeroizing<String>>,
     pub master_keys: MasterKeys,
     pub operator_tokens: Vec<TokenDigest<Operator>>,
-    pub outbound_allowed_networks: AllowedNetworks,
+    pub outbound_allowed_networks: Networks,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Networks,
 }
 
 impl fmt::Debug for Settings {
@@ -248,21 +250,20 @@ impl RawSettings {
         let management_listen = self.required("TOKENHOUSE_MANAGEMENT_LISTEN", check_address);
         let redis_url = self.optional("TOKENHOUSE_REDIS_URL", check_redis_url);
         let outbound_allowed_networks = self
-            .optional("TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS", |text| {
-                text.parse().map_err(|error: NotANetwork| error.to_string())
-            })
+            .optional("TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS", check_networks)
+            .unwrap_or_default();
+        let trusted_proxies = self
+            .optional("TOKENHOUSE_TRUSTED_PROXIES", check_networks)
             .unwrap_or_default();
         self.optional("TOKENHOUSE_LOG_FORMAT", |text| match text {
             "pretty" | "json" => Ok(()),
             _ => Err("must be pretty or json".to_owned()),
         });
-        for later in ["TOKENHOUSE_SMTP_URL", "TOKENHOUSE_TRUSTED_PROXIES"] {
-            if self.get(later).is_some() {
-                tracing::warn!(
-                    setting = later,
-                    "this setting has no effect in this version yet"
-                );
-            }
+        if self.get("TOKENHOUSE_SMTP_URL").is_some() {
+            tracing::warn!(
+                setting = "TOKENHOUSE_SMTP_URL",
+                "this setting has no effect in this version yet"
+            );
         }
         match (
             public_url,
@@ -288,6 +289,7 @@ impl RawSettings {
                 master_keys,
                 operator_tokens,
                 outbound_allowed_networks,
+                trusted_proxies,
             }),
             _ => Err(SettingsError(self.problems)),
         }
@@ -374,6 +376,10 @@ fn check_redis_url(text: &str) -> Result<Zeroizing<String>, String> {
         }
         None => Err("must begin with redis://".to_owned()),
     }
+}
+
+fn check_networks(text: &str) -> Result<Networks, String> {
+    text.parse().map_err(|error: NotANetwork| error.to_string())
 }
 
 fn check_address(text: &str) -> Result<SocketAddr, String> {

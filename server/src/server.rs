@@ -8,6 +8,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use crate::{
     app::App,
     application::{
+        audit_retention::AuditRetention,
         key_rotation::{DataKeyResealing, ScheduledRotation},
         logout_tokens::FreshLogoutTokens,
         ports::{
@@ -18,7 +19,7 @@ use crate::{
     config::Settings,
     http::{self, health::Readiness},
     infrastructure::{
-        audit::LoggedAudit,
+        audit::{self, AuditWriter},
         crypto::{
             self, Aes256Gcm, CachedKeyring, PasswordPool, PasswordPoolOptions, RegisteredKeyJwts,
             SealedKeyMaker,
@@ -28,11 +29,11 @@ use crate::{
             DatabaseTenants,
         },
         entropy::SystemEntropy,
-        key_worker::KeyWorker,
         outbound::{self, FetchedClientKeys, Fetcher, LogoutQueue},
         redis::{self, FloorWriter, RedisConnection, RedisRotations},
         tenant_sweeper::TenantSweeper,
         views::{CachedTenants, CachedViews},
+        worker::Worker,
     },
 };
 
@@ -48,6 +49,11 @@ const ROTATION_INTERVAL: Duration = Duration::from_secs(1);
 /// How often to look whether a data key is sealed under an old master key: after an import, say.
 const RESEALING_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How often to look whether a tenant's audit log is to be swept.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the store has to take the last entries of the audit log.
+const LAST_ENTRIES: Duration = Duration::from_secs(3);
+
 /// A server that serves until it is told to stop.
 pub struct Server {
     pub public_address: SocketAddr,
@@ -60,8 +66,9 @@ pub struct Server {
     management: JoinHandle<()>,
     floors: Option<Arc<FloorWriter>>,
     logouts: Arc<LogoutQueue>,
+    audit: Arc<AuditWriter>,
     /// They stop when they are dropped.
-    _workers: [KeyWorker; 2],
+    workers: [Worker; 3],
 }
 
 impl std::fmt::Debug for Server {
@@ -95,6 +102,7 @@ impl Server {
             app,
             floors,
             logouts,
+            audit,
             workers,
         } = assemble(settings, database, clock).await?;
 
@@ -120,7 +128,8 @@ impl Server {
             stop_management,
             floors,
             logouts,
-            _workers: workers,
+            audit,
+            workers,
         })
     }
 
@@ -142,6 +151,12 @@ impl Server {
                 "the last floors are not written"
             );
         }
+        // What goes on in the background has nothing to note any more.
+        drop(self.workers);
+        match tokio::time::timeout(LAST_ENTRIES, self.audit.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => self.audit.give_up(),
+        }
         self.stop_management.send_replace(true);
         log_panic("management listener", self.management.await);
     }
@@ -158,7 +173,8 @@ struct Assembled {
     app: Arc<App>,
     floors: Option<Arc<FloorWriter>>,
     logouts: Arc<LogoutQueue>,
-    workers: [KeyWorker; 2],
+    audit: Arc<AuditWriter>,
+    workers: [Worker; 3],
 }
 
 /// Puts an adapter behind every port.
@@ -174,7 +190,11 @@ async fn assemble(
     let store: Arc<dyn Store> = Arc::clone(&database_store) as _;
     let directory = Arc::new(DatabaseTenants::new(database.clone()));
     let tenants: Arc<dyn Tenants> = Arc::new(CachedTenants::new(Arc::clone(&directory) as _));
-    let audit: Arc<dyn AuditLog> = Arc::new(LoggedAudit);
+    let audit_writer = Arc::new(AuditWriter::start(
+        Arc::clone(&store),
+        audit::DEFAULT_CAPACITY,
+    ));
+    let audit: Arc<dyn AuditLog> = Arc::clone(&audit_writer) as _;
     let mut dependencies: Vec<Arc<dyn Dependency>> = vec![Arc::new(database.clone())];
     let single_use = Arc::new(DatabaseSingleUse::new(database.clone()));
     let (rotations, floors): (Arc<dyn Rotations>, _) = match &settings.redis_url {
@@ -224,10 +244,10 @@ async fn assemble(
         outbound::DEFAULT_CAPACITY,
     ));
     let workers = [
-        KeyWorker::start(
+        Worker::start(
             "the rotation of signing keys",
             Arc::new(ScheduledRotation {
-                directory: Arc::clone(&directory) as _,
+                agenda: Arc::clone(&directory) as _,
                 keyring: Arc::clone(&keyring),
                 audit: Arc::clone(&audit),
                 clock: Arc::clone(&clock),
@@ -236,7 +256,7 @@ async fn assemble(
             }),
             ROTATION_INTERVAL,
         ),
-        KeyWorker::start(
+        Worker::start(
             "the resealing of data keys",
             Arc::new(DataKeyResealing {
                 directory: Arc::clone(&directory) as _,
@@ -244,9 +264,20 @@ async fn assemble(
             }),
             RESEALING_INTERVAL,
         ),
+        Worker::start(
+            "the deletion of old entries of the audit log",
+            Arc::new(AuditRetention {
+                agenda: Arc::clone(&directory) as _,
+                store: Arc::clone(&store),
+                clock: Arc::clone(&clock),
+                public_url: settings.public_url.clone(),
+            }),
+            RETENTION_INTERVAL,
+        ),
     ];
     let app = App {
         public_url: settings.public_url,
+        trusted_proxies: settings.trusted_proxies,
         operator_tokens: settings.operator_tokens,
         clock,
         key_maker: maker,
@@ -275,6 +306,7 @@ async fn assemble(
         app: Arc::new(app),
         floors,
         logouts,
+        audit: audit_writer,
         workers,
     })
 }

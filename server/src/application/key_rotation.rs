@@ -8,7 +8,10 @@ use url::Url;
 use super::{
     audit,
     error::Error,
-    ports::{AuditLog, Clock, Entropy, KeyDirectory, KeyMaker, KeyWork, Keyring, KeysChanged},
+    ports::{
+        Agenda, AuditLog, BackgroundWork, Clock, Due, Entropy, KeyDirectory, KeyMaker, Keyring,
+        KeysChanged,
+    },
 };
 use crate::domain::{
     audit::{Actor, Event, EventKind},
@@ -26,7 +29,7 @@ const CLAIM: Duration = Duration::from_secs(30);
 
 /// Rotates signing keys when their time has come.
 pub struct ScheduledRotation {
-    pub directory: Arc<dyn KeyDirectory>,
+    pub agenda: Arc<dyn Agenda>,
     pub keyring: Arc<dyn Keyring>,
     pub audit: Arc<dyn AuditLog>,
     pub clock: Arc<dyn Clock>,
@@ -41,12 +44,12 @@ impl fmt::Debug for ScheduledRotation {
 }
 
 #[async_trait]
-impl KeyWork for ScheduledRotation {
+impl BackgroundWork for ScheduledRotation {
     async fn run(&self) -> Result<bool, Error> {
         let now = self.clock.now();
         let due = self
-            .directory
-            .claim_due_keys(now, now + CLAIM, BATCH)
+            .agenda
+            .claim(Due::Keys, now, now + CLAIM, BATCH)
             .await?;
         let found = !due.is_empty();
         for tenant in due {
@@ -143,7 +146,7 @@ impl fmt::Debug for DataKeyResealing {
 }
 
 #[async_trait]
-impl KeyWork for DataKeyResealing {
+impl BackgroundWork for DataKeyResealing {
     /// Another instance may do the same at the same moment: one of the two finds the key replaced.
     async fn run(&self) -> Result<bool, Error> {
         let ids = self.maker.master_key_ids();

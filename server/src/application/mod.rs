@@ -4,6 +4,7 @@
 pub mod access_token;
 pub mod admin;
 pub mod audit;
+pub mod audit_retention;
 pub mod authenticate_client;
 pub mod consents;
 pub mod current_user;

@@ -23,6 +23,11 @@ macro_rules! id_type {
                 Self(uuid::Builder::from_unix_timestamp_millis(millis, &entropy).into_uuid())
             }
 
+            /// The smallest id of something made at `at`.
+            pub fn first_at(at: Timestamp) -> Self {
+                Self::new(at, [0; 10])
+            }
+
             /// The id a store or a token carries.
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)

@@ -15,6 +15,7 @@ pub mod grant;
 pub mod id;
 pub mod key_rotation;
 pub mod merge_patch;
+pub mod networks;
 pub mod password;
 pub mod policy_patch;
 pub mod profile;

@@ -15,7 +15,7 @@ const DAY: u32 = 24 * 3600;
 const MAX_LIST: usize = 100;
 
 /// Numbers and what they may be.
-const RANGES: [(&str, u32, u32); 10] = [
+const RANGES: [(&str, u32, u32); 11] = [
     ("access_token_ttl", 60, DAY),
     ("id_token_ttl", 60, DAY),
     ("refresh_idle_ttl", 300, 365 * DAY),
@@ -23,6 +23,7 @@ const RANGES: [(&str, u32, u32); 10] = [
     ("refresh_retry_window", 0, 300),
     ("key_rotation_interval", 0, 5 * 365 * DAY),
     ("jwks_max_age", 1, DAY),
+    ("audit_retention_days", 1, 3650),
     ("session_idle_ttl", 300, 365 * DAY),
     ("session_absolute_ttl", 300, 5 * 365 * DAY),
     ("registration_max_clients", 0, 100_000),

@@ -143,6 +143,8 @@ pub struct Policy {
     pub registration_max_clients: u32,
     /// Scopes that clients may register for themselves, besides those of OpenID Connect.
     pub registration_scopes: Vec<String>,
+    /// How long entries of the audit log are kept, in days.
+    pub audit_retention_days: u32,
     /// Clients that register themselves must use PKCE, also when they have credentials.
     pub require_pkce: bool,
     pub branding: Branding,
@@ -192,6 +194,7 @@ impl Default for Policy {
             registration: RegistrationPolicy::Off,
             registration_max_clients: 100,
             registration_scopes: Vec::new(),
+            audit_retention_days: 365,
             require_pkce: true,
             branding: Branding::default(),
             roles: RoleDefinitions::new(),

@@ -9,12 +9,12 @@ use poem::{
 };
 use tracing::Instrument;
 
-use super::cors::Cors;
 use super::respond::{
     oauth::{self, OAuthProblem},
     problem::{Kind, Problem},
 };
-use crate::app::App;
+use super::{client_address::client_address, cors::Cors};
+use crate::{app::App, application::audit, domain::audit::Origin};
 
 /// The longest a request may take. Password queues give up long before; this bounds the rest.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -97,7 +97,13 @@ impl<E: Endpoint> Endpoint for Edge<E> {
             let started = self.app.now();
             let mut response = match &cors {
                 Some(cors) if cors.is_preflight() => Cors::preflight(),
-                _ => self.answer(request, &request_id, &path).await,
+                _ => {
+                    let origin = Origin {
+                        ip: client_address(&request, &self.app.trusted_proxies),
+                        request_id: Some(request_id.clone()),
+                    };
+                    audit::within(origin, self.answer(request, &request_id, &path)).await
+                }
             };
             if let Some(cors) = &cors {
                 cors.admit(&self.app, &path, &mut response).await;

@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod browser_operations;
+mod client_address;
 pub mod cookies;
 pub mod cors;
 pub mod edge;

@@ -1,22 +1,180 @@
-//! The audit log as lines of the server's own log.
+//! The audit log on its way to the store: written behind the answers, in batches, in order of arrival.
+//!
+//! A stop writes what waits. While the store doesn't answer, entries wait up to a bound; what comes beyond
+//! it goes to the server's own log as a whole, so that it is not lost without a trace.
 
-use crate::{
-    application::ports::AuditLog,
-    domain::{audit::Entry, tenant::TenantScope},
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-/// Writes every entry to the log.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LoggedAudit;
+use tokio::{sync::Notify, task::AbortHandle, time::sleep};
 
-impl AuditLog for LoggedAudit {
-    fn record(&self, tenant: &TenantScope, entry: Entry) {
-        tracing::info!(
-            tenant = %tenant.slug(),
-            event = entry.event.kind.name(),
-            target = entry.event.target,
-            actor = ?entry.actor,
-            "audit"
-        );
+use crate::{
+    application::{
+        error::StoreError,
+        ports::{AuditLog, Store},
+    },
+    domain::{audit::Entry, id::TenantId, tenant::TenantScope},
+};
+
+/// How long entries are gathered before they are written.
+const GATHERED_FOR: Duration = Duration::from_millis(200);
+/// How long to leave a store alone that just failed.
+const RETRIED_AFTER: Duration = Duration::from_secs(1);
+/// How many entries one statement writes: Postgres binds at most 65,535 values.
+const BATCH: usize = 500;
+/// Some 30 MiB when the store is down.
+pub const DEFAULT_CAPACITY: usize = 50_000;
+
+/// Gathers entries and writes them behind. [`flush`](Self::flush) it before the process ends.
+pub struct AuditWriter {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+struct Shared {
+    store: Arc<dyn Store>,
+    waiting: Mutex<VecDeque<(TenantScope, Entry)>>,
+    capacity: usize,
+    arrived: Notify,
+    /// Held while writing, so that a flush at shutdown also waits for the batch under way.
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl fmt::Debug for AuditWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditWriter").finish_non_exhaustive()
     }
+}
+
+impl AuditWriter {
+    /// Starts the task that writes. At most `capacity` entries wait.
+    pub fn start(store: Arc<dyn Store>, capacity: usize) -> Self {
+        let shared = Arc::new(Shared {
+            store,
+            waiting: Mutex::default(),
+            capacity: capacity.max(1),
+            arrived: Notify::new(),
+            writing: tokio::sync::Mutex::new(()),
+        });
+        let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
+        Self { shared, task }
+    }
+
+    /// Writes all that waits, now.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.shared.flush().await
+    }
+
+    /// Puts what still waits into the server's own log: the process ends, and the store doesn't answer.
+    pub fn give_up(&self) {
+        let left: Vec<_> = self.shared.lock().drain(..).collect();
+        for (tenant, entry) in left {
+            log_whole(&tenant, &entry);
+        }
+    }
+}
+
+impl AuditLog for AuditWriter {
+    fn record(&self, tenant: &TenantScope, entry: Entry) {
+        let mut waiting = self.shared.lock();
+        if waiting.len() >= self.shared.capacity {
+            drop(waiting);
+            log_whole(tenant, &entry);
+            return;
+        }
+        waiting.push_back((tenant.clone(), entry));
+        drop(waiting);
+        self.shared.arrived.notify_one();
+    }
+}
+
+impl Drop for AuditWriter {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn log_whole(tenant: &TenantScope, entry: &Entry) {
+    tracing::error!(
+        tenant = %tenant.slug(),
+        entry = ?entry,
+        "an entry of the audit log could not be stored"
+    );
+}
+
+impl Shared {
+    async fn run(self: Arc<Self>) {
+        loop {
+            self.arrived.notified().await;
+            sleep(GATHERED_FOR).await;
+            while let Err(error) = self.flush().await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    waiting = self.lock().len(),
+                    "the audit log can't be written; trying again"
+                );
+                sleep(RETRIED_AFTER).await;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(TenantScope, Entry)>> {
+        // Nothing panics while it is held, and a queue is whole between its calls.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes batch by batch. An entry leaves the queue when it is written: what is not is tried again, and
+    /// one that was written in spite of a failure is not written twice.
+    async fn flush(&self) -> Result<(), StoreError> {
+        let _alone = self.writing.lock().await;
+        loop {
+            let batch: Vec<_> = self.lock().iter().take(BATCH).cloned().collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let taken = batch.len();
+            for (tenant, entries) in by_tenant(batch) {
+                self.write(&tenant, &entries).await?;
+            }
+            self.lock().drain(..taken);
+        }
+    }
+
+    async fn write(&self, tenant: &TenantScope, entries: &[Entry]) -> Result<(), StoreError> {
+        let write = async {
+            let mut work = self.store.begin(tenant).await?;
+            work.add_audit_entries(entries).await?;
+            work.commit().await
+        };
+        match write.await {
+            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            // The tenant is gone, or the store will never take it: it would hold the others up for ever.
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "entries of the audit log were refused"
+                );
+                for entry in entries {
+                    log_whole(tenant, entry);
+                }
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+fn by_tenant(batch: Vec<(TenantScope, Entry)>) -> Vec<(TenantScope, Vec<Entry>)> {
+    let mut tenants: HashMap<TenantId, (TenantScope, Vec<Entry>)> = HashMap::new();
+    for (tenant, entry) in batch {
+        let (_, entries) = tenants
+            .entry(tenant.id())
+            .or_insert_with(|| (tenant, Vec::new()));
+        entries.push(entry);
+    }
+    tenants.into_values().collect()
 }

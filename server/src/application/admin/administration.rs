@@ -16,7 +16,7 @@ use crate::{
         error::{Error, NotSignedIn},
     },
     domain::{
-        audit::{Actor, Event},
+        audit::{Actor, Entry, Event, Origin},
         claims::AccessClaims,
         client::{Client, ClientId},
         role::{AdminScope, Roles},
@@ -48,6 +48,8 @@ impl Need {
 pub struct Administration {
     tenant: TenantScope,
     actor: Actor,
+    /// The request, also for what goes on while its answer is sent.
+    origin: Origin,
 }
 
 impl Administration {
@@ -67,7 +69,11 @@ impl Administration {
 
     /// Notes what the caller did.
     pub fn note(&self, app: &App, event: Event, now: Timestamp) {
-        audit::note(app, &self.tenant, self.actor.clone(), event, now);
+        let entry = Entry {
+            origin: self.origin.clone(),
+            ..audit::entry(self.actor.clone(), event, app.id_entropy(), now)
+        };
+        app.audit.record(&self.tenant, entry);
     }
 }
 
@@ -83,6 +89,7 @@ pub async fn administer(
         Ok(_operator) => Ok(Administration {
             tenant: find(app, slug).await?.ok_or(Error::NotFound)?,
             actor: Actor::Operator,
+            origin: audit::origin(),
         }),
         Err(_) => by_access_token(app, bearer, slug, need, now).await,
     }
@@ -131,7 +138,11 @@ async fn by_access_token(
     if said(&live.claims).min(held) < Some(need.scope()) {
         return Err(Error::InsufficientScope(need.scope().name()));
     }
-    Ok(Administration { tenant, actor })
+    Ok(Administration {
+        tenant,
+        actor,
+        origin: audit::origin(),
+    })
 }
 
 /// What the token itself says it may.

@@ -14,7 +14,7 @@ use crate::{
         refresh::TagKey,
         secret::Key256,
         signing_key::{KeyId, PublicKey, SigningAlgorithm},
-        tenant::{Tenant, TenantScope},
+        tenant::TenantScope,
         timestamp::Timestamp,
     },
 };
@@ -40,18 +40,10 @@ pub trait KeyStore: Send + Sync {
     ) -> Result<bool, StoreError>;
 }
 
-/// What the directory knows of the keys of all tenants, for what goes on in the background. Nothing here costs
-/// more because there are more tenants.
+/// What the directory knows of the data keys of all tenants. Nothing here costs more because there are more
+/// tenants.
 #[async_trait]
 pub trait KeyDirectory: Send + Sync {
-    /// Up to `limit` tenants whose keys the schedule has to look at, the most overdue first. They are the
-    /// caller's until `until`: another instance gets others.
-    async fn claim_due_keys(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Tenant>, StoreError>;
     /// Up to `limit` data keys that are sealed under this master key.
     async fn data_keys_under(
         &self,
@@ -152,13 +144,6 @@ pub trait Keyring: Send + Sync {
         decide: KeyDecision<'_>,
         now: Timestamp,
     ) -> Result<KeysChanged, Error>;
-}
-
-/// What is to be done to keys by itself, again and again.
-#[async_trait]
-pub trait KeyWork: Send + Sync {
-    /// Does a bounded part; whether there may be more to do now.
-    async fn run(&self) -> Result<bool, Error>;
 }
 
 /// A tenant's opened keys.

@@ -5,6 +5,7 @@
 //! tenant alone.
 
 mod audit;
+mod background;
 mod client_keys;
 mod clients;
 mod consents;
@@ -23,7 +24,8 @@ mod tenants;
 mod users;
 mod views;
 
-pub use audit::AuditLog;
+pub use audit::{AuditFilter, AuditLog, AuditTrail};
+pub use background::{Agenda, BackgroundWork, Due};
 pub use client_keys::ClientKeySets;
 pub use clients::{Clients, InitialAccessToken};
 pub use consents::Consents;
@@ -31,7 +33,7 @@ pub use foreign_jwts::{ForeignHeader, ForeignJwtRefused, ForeignJwts};
 pub use grants::{GrantFilter, Grants};
 pub use keys::{
     AccessTokens, JwtKind, Jwts, KeyChange, KeyDecision, KeyDirectory, KeyEdit, KeyMaker, KeyStore,
-    KeyWork, Keyring, Keys, KeysChanged, StoredKeys, StoredSigningKey, TenantKeys,
+    Keyring, Keys, KeysChanged, StoredKeys, StoredSigningKey, TenantKeys,
 };
 pub use logout_notifier::{LogoutNotice, LogoutNotifier, LogoutTokens};
 pub use outbound::{Outbound, OutboundError};

@@ -1,55 +1,20 @@
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
-    sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Statement, sea_query::Expr,
 };
 use tokenhouse_entity::tenant;
 
-use super::{
-    error::store_error,
-    tenants::{DatabaseTenants, read_tenant},
-};
+use super::{error::store_error, tenants::DatabaseTenants};
 use crate::{
     application::{
         error::StoreError,
         ports::{KeyDirectory, SealedDataKey},
     },
-    domain::{id::TenantId, tenant::Tenant, timestamp::Timestamp},
+    domain::id::TenantId,
 };
 
 #[async_trait]
 impl KeyDirectory for DatabaseTenants {
-    async fn claim_due_keys(
-        &self,
-        now: Timestamp,
-        until: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Tenant>, StoreError> {
-        let due = tenant::Entity::find()
-            .filter(tenant::Column::KeysDueAt.lte(now.as_micros()))
-            .filter(tenant::Column::DeletedAt.is_null())
-            .order_by_asc(tenant::Column::KeysDueAt)
-            .limit(u64::from(limit))
-            .all(self.db.connection())
-            .await
-            .map_err(store_error)?;
-        let mut claimed = Vec::with_capacity(due.len());
-        for row in due {
-            let _turn = self.db.turn_to_write().await;
-            let claim = tenant::Entity::update_many()
-                .col_expr(tenant::Column::KeysDueAt, Expr::value(until.as_micros()))
-                .filter(tenant::Column::Id.eq(row.id))
-                .filter(tenant::Column::KeysDueAt.eq(row.keys_due_at))
-                .exec(self.db.connection())
-                .await
-                .map_err(store_error)?;
-            if claim.rows_affected > 0 {
-                claimed.push(read_tenant(row)?);
-            }
-        }
-        Ok(claimed)
-    }
-
     async fn data_keys_under(
         &self,
         master_key_id: &str,

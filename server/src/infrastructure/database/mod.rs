@@ -3,6 +3,8 @@
 //! Work inside a tenant goes through `tenant_tx::TenantTx`, whose queries carry the tenant; on
 //! Postgres row-level security says the same once more.
 
+mod agenda;
+mod audit;
 mod client_secrets;
 mod clients;
 mod connection;

@@ -196,6 +196,27 @@ impl TenantTx {
         Ok(inserted > 0)
     }
 
+    /// Adds rows; what a unique constraint is in the way of is left out.
+    pub(super) async fn insert_many_or_ignore<E>(
+        &self,
+        mut rows: Vec<E::ActiveModel>,
+    ) -> Result<(), StoreError>
+    where
+        E: TenantOwned,
+        E::Model: IntoActiveModel<E::ActiveModel>,
+        E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
+    {
+        for row in &mut rows {
+            E::stamp(row, self.tenant.as_uuid());
+        }
+        Insert::many(rows)
+            .on_conflict(OnConflict::new().do_nothing().to_owned())
+            .exec_without_returning(&self.tx)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
     /// The tenant's own row in the directory.
     pub(super) async fn directory_row(&self) -> Result<Option<tenant::Model>, StoreError> {
         tenant::Entity::find_by_id(self.tenant.as_uuid())

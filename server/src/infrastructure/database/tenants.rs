@@ -71,6 +71,7 @@ impl Tenants for DatabaseTenants {
             updated_at: Set(tenant.updated_at.as_micros()),
             keys_version: Set(tenant.keys_version),
             keys_due_at: Set(first_due_at(tenant, keys).map(Timestamp::as_micros)),
+            audit_sweep_at: Set(tenant.created_at.as_micros()),
             jwks_cached_until: Set(tenant.jwks_cached_until.map(Timestamp::as_micros)),
             ..tenant::ActiveModel::default()
         })
@@ -158,7 +159,8 @@ impl Tenants for DatabaseTenants {
                 tenant::Column::KeysVersion,
                 ExprTrait::add(Expr::col(tenant::Column::KeysVersion), 1),
             )
-            .col_expr(tenant::Column::KeysDueAt, Expr::value(now.as_micros()));
+            .col_expr(tenant::Column::KeysDueAt, Expr::value(now.as_micros()))
+            .col_expr(tenant::Column::AuditSweepAt, Expr::value(now.as_micros()));
         self.change(change, slug, expected, now).await
     }
 

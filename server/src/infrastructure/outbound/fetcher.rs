@@ -15,11 +15,13 @@ use tokio::{sync::Semaphore, time::timeout};
 use url::Url;
 
 use super::{
-    addresses::AllowedNetworks,
     names::{Names, SystemNames},
     rules::{Refusal, Rules},
 };
-use crate::application::ports::{Outbound, OutboundError};
+use crate::{
+    application::ports::{Outbound, OutboundError},
+    domain::networks::Networks,
+};
 
 /// The longest that a whole exchange may take, from the wait for a place to the last byte.
 pub(super) const WHOLE_EXCHANGE: Duration = Duration::from_secs(3);
@@ -95,7 +97,7 @@ impl Trouble {
 
 impl Fetcher {
     /// Trusts the certificate authorities that Mozilla trusts.
-    pub fn new(networks: AllowedNetworks) -> Result<Self, rustls::Error> {
+    pub fn new(networks: Networks) -> Result<Self, rustls::Error> {
         let roots = RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         };
@@ -104,7 +106,7 @@ impl Fetcher {
 
     /// As [`new`](Self::new), with names and certificate authorities of the caller's.
     pub(super) fn with(
-        networks: AllowedNetworks,
+        networks: Networks,
         names: Arc<dyn Names>,
         roots: RootCertStore,
     ) -> Result<Self, rustls::Error> {

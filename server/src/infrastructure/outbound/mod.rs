@@ -13,7 +13,6 @@ mod logout_queue;
 mod names;
 mod rules;
 
-pub use addresses::{AllowedNetworks, NotANetwork};
 pub use client_keys::FetchedClientKeys;
 pub use fetcher::Fetcher;
 pub use logout_queue::{DEFAULT_CAPACITY, LogoutQueue};

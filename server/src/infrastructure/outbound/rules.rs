@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use url::{Host, Url};
 
-use super::addresses::{AllowedNetworks, Standing};
+use super::addresses::{Standing, judge};
+use crate::domain::networks::Networks;
 
 /// Ports above 1023 where something else than the web listens, and would take a request for a
 /// command or a message of its own: those that browsers refuse (WHATWG Fetch, "port blocking") and
@@ -18,7 +19,7 @@ const FOREIGN_PORTS: &[u16] = &[
 /// What holds for every URL that a client registered.
 #[derive(Debug)]
 pub(super) struct Rules {
-    networks: AllowedNetworks,
+    networks: Networks,
 }
 
 /// Why a URL may not be used: for the log alone.
@@ -74,7 +75,7 @@ impl Target {
 }
 
 impl Rules {
-    pub(super) fn new(networks: AllowedNetworks) -> Self {
+    pub(super) fn new(networks: Networks) -> Self {
         Self { networks }
     }
 
@@ -124,7 +125,7 @@ impl Rules {
         ];
         let allowed: Vec<_> = loopback
             .into_iter()
-            .filter(|address| self.networks.judge(*address) == Standing::Allowed)
+            .filter(|address| judge(&self.networks, *address) == Standing::Allowed)
             .collect();
         if allowed.is_empty() {
             return Err(Refusal::Address(loopback[0]));
@@ -144,7 +145,7 @@ impl Rules {
         }
         addresses
             .iter()
-            .map(|address| match self.networks.judge(*address) {
+            .map(|address| match judge(&self.networks, *address) {
                 Standing::Allowed => Ok(SocketAddr::new(*address, target.port)),
                 Standing::Public if target.safe => Ok(SocketAddr::new(*address, target.port)),
                 Standing::Public => Err(Refusal::Unsafe),

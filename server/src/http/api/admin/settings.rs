@@ -147,7 +147,7 @@ fn answer(tenant: &Tenant) -> Answer<200, SettingsView> {
     Answer::new(SettingsView::from(&tenant.policy)).header(header::ETAG, &tenants::version(tenant))
 }
 
-/// What a tenant decides for itself. Times are seconds.
+/// What a tenant decides for itself. Times are seconds unless their name says otherwise.
 #[derive(Debug, Object, Serialize)]
 #[oai(rename = "Settings", example)]
 pub struct SettingsView {
@@ -183,6 +183,8 @@ pub struct SettingsView {
     registration_max_clients: u32,
     /// Scopes that clients may register for themselves, besides those of OpenID Connect.
     registration_scopes: Vec<String>,
+    /// How long entries of the audit log are kept, in days.
+    audit_retention_days: u32,
     /// Clients that register themselves must use PKCE, also when they have credentials.
     require_pkce: bool,
     branding: BrandingView,
@@ -251,6 +253,7 @@ impl From<&Policy> for SettingsView {
             .to_owned(),
             registration_max_clients: policy.registration_max_clients,
             registration_scopes: policy.registration_scopes.clone(),
+            audit_retention_days: policy.audit_retention_days,
             require_pkce: policy.require_pkce,
             branding: BrandingView {
                 logo_url: policy
@@ -295,6 +298,7 @@ pub struct SettingsChange {
     registration: Option<Nullable<String>>,
     registration_max_clients: Option<Nullable<u32>>,
     registration_scopes: Option<Nullable<Vec<String>>>,
+    audit_retention_days: Option<Nullable<u32>>,
     require_pkce: Option<Nullable<bool>>,
     branding: Option<Nullable<BrandingView>>,
     roles: Option<Nullable<BTreeMap<String, RoleView>>>,

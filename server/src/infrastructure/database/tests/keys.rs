@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     application::ports::{
-        KeyChange, KeyDirectory, KeyEdit, KeyStore, SealedDataKey, StoredSigningKey, Tenants,
+        Agenda, Due, KeyChange, KeyDirectory, KeyEdit, KeyStore, SealedDataKey, StoredSigningKey,
+        Tenants,
     },
     domain::{
         key_rotation::{KeyRecord, KeyState},
@@ -105,16 +106,16 @@ async fn one_caller_claims_a_tenant_that_is_due(db: Fixture) {
     let now = now();
     let until = now + Duration::from_secs(30);
     let (one, other) = tokio::join!(
-        tenants.claim_due_keys(now, until, 9),
-        tenants.claim_due_keys(now, until, 9),
+        tenants.claim(Due::Keys, now, until, 9),
+        tenants.claim(Due::Keys, now, until, 9),
     );
     let claimed = [one.unwrap(), other.unwrap()].concat();
     assert_eq!(claimed.len(), 1);
     assert_eq!(claimed[0].id, acme.id());
-    let too_early = tenants.claim_due_keys(now, until, 9);
+    let too_early = tenants.claim(Due::Keys, now, until, 9);
     assert_eq!(too_early.await.unwrap(), []);
     // Whoever claimed it may have died.
-    let again = tenants.claim_due_keys(until, until + Duration::from_secs(30), 9);
+    let again = tenants.claim(Due::Keys, until, until + Duration::from_secs(30), 9);
     assert_eq!(again.await.unwrap().len(), 1);
 }
 
@@ -145,7 +146,7 @@ async fn a_change_of_the_policy_voids_what_was_decided_before_it(db: Fixture) {
     let add = vec![KeyEdit::Add(key("late", KeyState::Next))];
     assert!(!store.change_keys(&acme, &change(0, add)).await.unwrap());
     // And the schedule looks at it anew.
-    let claimed = tenants.claim_due_keys(now(), now(), 9).await.unwrap();
+    let claimed = tenants.claim(Due::Keys, now(), now(), 9).await.unwrap();
     assert_eq!(claimed.len(), 1);
 }
 

@@ -1,0 +1,62 @@
+use async_trait::async_trait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use tokenhouse_entity::tenant;
+
+use super::{
+    error::store_error,
+    tenants::{DatabaseTenants, read_tenant},
+};
+use crate::{
+    application::{
+        error::StoreError,
+        ports::{Agenda, Due},
+    },
+    domain::{tenant::Tenant, timestamp::Timestamp},
+};
+
+const fn column_of(due: Due) -> tenant::Column {
+    match due {
+        Due::Keys => tenant::Column::KeysDueAt,
+        Due::AuditSweep => tenant::Column::AuditSweepAt,
+    }
+}
+
+#[async_trait]
+impl Agenda for DatabaseTenants {
+    async fn claim(
+        &self,
+        due: Due,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Tenant>, StoreError> {
+        let column = column_of(due);
+        let rows = tenant::Entity::find()
+            .filter(column.lte(now.as_micros()))
+            .filter(tenant::Column::DeletedAt.is_null())
+            .order_by_asc(column)
+            .limit(u64::from(limit))
+            .all(self.db.connection())
+            .await
+            .map_err(store_error)?;
+        let mut claimed = Vec::with_capacity(rows.len());
+        for row in rows {
+            let _turn = self.db.turn_to_write().await;
+            let seen = match due {
+                Due::Keys => row.keys_due_at,
+                Due::AuditSweep => Some(row.audit_sweep_at),
+            };
+            let claim = tenant::Entity::update_many()
+                .col_expr(column, Expr::value(until.as_micros()))
+                .filter(tenant::Column::Id.eq(row.id))
+                .filter(column.eq(seen))
+                .exec(self.db.connection())
+                .await
+                .map_err(store_error)?;
+            if claim.rows_affected > 0 {
+                claimed.push(read_tenant(row)?);
+            }
+        }
+        Ok(claimed)
+    }
+}

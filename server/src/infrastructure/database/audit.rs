@@ -1,0 +1,139 @@
+use async_trait::async_trait;
+use sea_orm::{ActiveValue::Set, ColumnTrait};
+use serde_json::{Map, Value};
+use tokenhouse_entity::audit_event::{ActiveModel, Column, Entity, Model};
+
+use super::{row::Row, tenant_tx::TenantTx};
+use crate::{
+    application::{
+        error::StoreError,
+        ports::{AuditFilter, AuditTrail},
+    },
+    domain::{
+        audit::{Actor, Entry, Event, EventKind, Origin},
+        client::ClientId,
+        id::{AuditEntryId, UserId},
+        timestamp::Timestamp,
+    },
+};
+
+const OPERATOR: &str = "operator";
+const USER: &str = "user";
+const CLIENT: &str = "client";
+const ANONYMOUS: &str = "anonymous";
+const SYSTEM: &str = "system";
+
+#[async_trait]
+impl AuditTrail for TenantTx {
+    async fn add_audit_entries(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        let rows = entries.iter().map(row_of).collect::<Result<_, _>>()?;
+        self.insert_many_or_ignore::<Entity>(rows).await
+    }
+
+    async fn audit_entry(&mut self, id: AuditEntryId) -> Result<Option<Entry>, StoreError> {
+        let query = self.find::<Entity>().filter(Column::Id.eq(id.as_uuid()));
+        self.one(query).await?.map(read_entry).transpose()
+    }
+
+    async fn audit_entries(
+        &mut self,
+        filter: &AuditFilter,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut query = self.find::<Entity>();
+        if let Some(kind) = filter.kind {
+            query = query.filter(Column::Event.eq(kind.name()));
+        }
+        if let Some(actor) = &filter.actor {
+            query = query.filter(Column::ActorId.eq(actor));
+        }
+        if let Some(target) = &filter.target {
+            query = query.filter(Column::Target.eq(target));
+        }
+        if let Some(from) = filter.from {
+            query = query.filter(Column::Id.gte(from.as_uuid()));
+        }
+        if let Some(before) = filter.before {
+            query = query.filter(Column::Id.lt(before.as_uuid()));
+        }
+        let query = query.latest_id_first(Column::Id).at_most(limit.into());
+        self.all(query).await?.into_iter().map(read_entry).collect()
+    }
+
+    async fn delete_audit_entries(
+        &mut self,
+        before: AuditEntryId,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let sql = format!(
+            "DELETE FROM audit_events WHERE tenant_id = $1 AND id IN \
+             (SELECT id FROM audit_events WHERE tenant_id = $1 AND id < $2 ORDER BY id LIMIT {limit})"
+        );
+        let done = self.execute_sql(&sql, [before.as_uuid().into()]).await?;
+        Ok(done.rows_affected())
+    }
+}
+
+fn row_of(entry: &Entry) -> Result<ActiveModel, StoreError> {
+    let (actor, actor_id, client_id) = match &entry.actor {
+        Actor::Operator => (OPERATOR, None, None),
+        Actor::User { user, client } => (USER, Some(user.to_string()), Some(client.to_string())),
+        Actor::Client(client) => (CLIENT, Some(client.to_string()), None),
+        Actor::Anonymous => (ANONYMOUS, None, None),
+        Actor::System => (SYSTEM, None, None),
+    };
+    let details = serde_json::to_string(&entry.event.details)
+        .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+    Ok(ActiveModel {
+        id: Set(entry.id.as_uuid()),
+        created_at: Set(entry.at.as_micros()),
+        event: Set(entry.event.kind.name().to_owned()),
+        actor: Set(actor.to_owned()),
+        actor_id: Set(actor_id),
+        actor_client_id: Set(client_id),
+        target: Set(entry.event.target.clone()),
+        ip: Set(entry.origin.ip.map(|ip| ip.to_string())),
+        request_id: Set(entry.origin.request_id.clone()),
+        details: Set(details),
+        ..ActiveModel::default()
+    })
+}
+
+fn read_entry(row: Model) -> Result<Entry, StoreError> {
+    let at = Row {
+        table: "audit_events",
+        id: &row.id,
+    };
+    let client =
+        |text: Option<&str>| at.read("actor_client_id", ClientId::parse(text.unwrap_or_default()));
+    let actor = match row.actor.as_str() {
+        OPERATOR => Actor::Operator,
+        USER => {
+            let user = row.actor_id.as_deref().unwrap_or_default();
+            Actor::User {
+                user: at.read("actor_id", user.parse::<UserId>())?,
+                client: client(row.actor_client_id.as_deref())?,
+            }
+        }
+        CLIENT => Actor::Client(client(row.actor_id.as_deref())?),
+        ANONYMOUS => Actor::Anonymous,
+        SYSTEM => Actor::System,
+        _ => return Err(at.corrupt("actor")),
+    };
+    let details: Map<String, Value> = at.read("details", serde_json::from_str(&row.details))?;
+    let ip = row.ip.as_deref().map(str::parse).transpose();
+    Ok(Entry {
+        id: AuditEntryId::from_uuid(row.id),
+        at: Timestamp::from_micros(row.created_at),
+        actor,
+        origin: Origin {
+            ip: at.read("ip", ip)?,
+            request_id: row.request_id,
+        },
+        event: Event {
+            kind: EventKind::parse(&row.event).ok_or_else(|| at.corrupt("event"))?,
+            target: row.target,
+            details,
+        },
+    })
+}
