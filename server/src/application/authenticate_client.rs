@@ -7,12 +7,14 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::{
+    audit,
     oauth::{OAuthError, Refusal},
     ports::{ForeignJwtRefused, Purpose, UseKey},
 };
 use crate::{
     app::App,
     domain::{
+        audit::{Actor, Event, EventKind},
         claims::LEEWAY_SECONDS,
         client::{Client, ClientId, metadata::AuthMethod},
         secret::TokenDigest,
@@ -60,15 +62,34 @@ const fn refused(reason: &'static str) -> Refusal {
     Refusal::InvalidClient { reason }
 }
 
-/// Finds out who calls. Exactly one method, and only the one that the client registered.
+/// Finds out who calls. Exactly one method, and only the one that the client registered. A failure is noted.
 pub async fn authenticate(
     app: &App,
     tenant: &TenantScope,
     credentials: Credentials,
     now: Timestamp,
 ) -> Result<AuthenticatedClient, OAuthError> {
+    let mut said = None;
+    let answer = check(app, tenant, credentials, &mut said, now).await;
+    if let Err(OAuthError::Refused(Refusal::InvalidClient { reason })) = &answer {
+        let mut event = Event::new(EventKind::ClientAuthenticationFailed).detail("reason", *reason);
+        event.target = said.map(|id| id.to_string());
+        audit::note(app, tenant, Actor::Anonymous, event, now);
+    }
+    answer
+}
+
+/// `said` becomes the client that the caller says it is, if it looks like one.
+async fn check(
+    app: &App,
+    tenant: &TenantScope,
+    credentials: Credentials,
+    said: &mut Option<ClientId>,
+    now: Timestamp,
+) -> Result<AuthenticatedClient, OAuthError> {
     let (id, proof) = sort_out(app, credentials)?;
     let id = ClientId::parse(&id).map_err(|_| refused("unknown client"))?;
+    *said = Some(id.clone());
     // The session API's client has nothing to do here, and no credentials to prove it with.
     if id == ClientId::first_party() {
         return Err(refused("the session API's own client").into());

@@ -1,9 +1,10 @@
 //! What a user allowed clients: seen and withdrawn by the user.
 
-use super::{error::Error, refresh};
+use super::{audit, error::Error, refresh};
 use crate::{
     app::App,
     domain::{
+        audit::{Actor, Event, EventKind},
         client::{Client, ClientId},
         consent::Consent,
         id::UserId,
@@ -20,6 +21,22 @@ pub async fn list(
     user: &User,
 ) -> Result<Vec<(Consent, Client)>, Error> {
     Ok(app.store.view(tenant).await?.consents_of(user.id).await?)
+}
+
+/// Withdraws a consent because its user wants to.
+pub async fn withdraw_own(
+    app: &App,
+    tenant: &TenantScope,
+    user: UserId,
+    client: &ClientId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    withdraw(app, tenant, user, client, now).await?;
+    let event = Event::new(EventKind::ConsentWithdrawn)
+        .target(client)
+        .detail("user_id", user.to_string());
+    audit::note(app, tenant, Actor::first_party(user), event, now);
+    Ok(())
 }
 
 /// Forgets a consent and ends every grant that the client has from this user.

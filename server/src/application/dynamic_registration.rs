@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     admin::clients::{self, CreateClient},
+    audit,
     error::Error,
     oauth::{OAuthError, Refusal},
     registration,
@@ -11,6 +12,7 @@ use super::{
 use crate::{
     app::App,
     domain::{
+        audit::{Actor, Event, EventKind},
         client::{
             Client, ClientId,
             registration::{Door, Registration, read},
@@ -77,6 +79,14 @@ pub async fn register(
     work.add_client(&client).await?;
     work.commit().await?;
     tracing::info!(client.id = %client.id, "client registered itself");
+    note(
+        app,
+        tenant,
+        EventKind::ClientRegistered,
+        Actor::Anonymous,
+        &client,
+        now,
+    );
     Ok(Registered {
         client,
         secret,
@@ -199,14 +209,40 @@ pub async fn replace(
     }
     work.commit().await?;
     tracing::info!(client.id = %client.id, "client replaced its registration");
+    let actor = Actor::Client(client.id.clone());
+    note(app, tenant, EventKind::ClientChanged, actor, &client, now);
     Ok(client)
 }
 
 /// Deletes a client on its own wish (RFC 7592 §2.3).
-pub async fn delete(app: &App, tenant: &TenantScope, client: &Client) -> Result<(), OAuthError> {
+pub async fn delete(
+    app: &App,
+    tenant: &TenantScope,
+    client: &Client,
+    now: Timestamp,
+) -> Result<(), OAuthError> {
     match clients::remove(app, tenant, &client.id).await {
+        Ok(()) => {
+            let actor = Actor::Client(client.id.clone());
+            note(app, tenant, EventKind::ClientDeleted, actor, client, now);
+            Ok(())
+        }
         // It went a moment ago.
-        Ok(()) | Err(Error::NotFound) => Ok(()),
+        Err(Error::NotFound) => Ok(()),
         Err(error) => Err(OAuthError::Failed(error)),
     }
+}
+
+fn note(
+    app: &App,
+    tenant: &TenantScope,
+    kind: EventKind,
+    actor: Actor,
+    client: &Client,
+    now: Timestamp,
+) {
+    let event = Event::new(kind)
+        .target(&client.id)
+        .detail("client_name", client.metadata.client_name.as_str());
+    audit::note(app, tenant, actor, event, now);
 }

@@ -153,7 +153,7 @@ pub async fn sign_out(
     if accounts.find(session).is_none() {
         return Ok(());
     }
-    logout::end_session(app, tenant, session, now).await?;
+    logout::sign_out(app, tenant, session, now).await?;
     accounts.remove(session);
     Ok(())
 }

@@ -10,6 +10,7 @@
 use zeroize::Zeroizing;
 
 use super::{
+    audit,
     error::Error,
     issue::{self, AccessTokenRequest, Tokens},
     ports::Verdict,
@@ -17,7 +18,9 @@ use super::{
 use crate::{
     app::App,
     domain::{
+        audit::{Actor, Event, EventKind},
         email::EmailAddress,
+        id::UserId,
         password::{Password, PasswordHash},
         session::Session,
         tenant::TenantScope,
@@ -54,7 +57,7 @@ pub async fn login(
 ) -> Result<SignedIn, Error> {
     // Fails before any hashing: the server's own trouble must not look like a wrong password.
     let keys = app.keyring.keys(tenant).await?;
-    let Some(user) = authenticate(app, tenant, command).await? else {
+    let Some(user) = authenticate(app, tenant, command, now).await? else {
         tracing::info!("login failed");
         return Err(Error::WrongCredentials);
     };
@@ -88,6 +91,7 @@ pub async fn login(
     work.add_grant(&grant).await?;
     work.commit().await?;
     tracing::info!(user.id = %user.id, session.id = %session.id, "logged in");
+    note_sign_in(app, tenant, &session, now);
     Ok(SignedIn {
         tokens: Tokens {
             access_token,
@@ -99,15 +103,31 @@ pub async fn login(
     })
 }
 
-/// The user whose password this is, if there is one.
+/// Notes a sign-in that happened.
+pub fn note_sign_in(app: &App, tenant: &TenantScope, session: &Session, now: Timestamp) {
+    let event = Event::new(EventKind::UserSignedIn)
+        .target(session.user_id)
+        .detail("session_id", session.id.to_string());
+    audit::note(app, tenant, Actor::first_party(session.user_id), event, now);
+}
+
+/// The user whose password this is, if there is one. A failure is noted with its reason, which the caller of
+/// the API never learns. What was typed is not: people type their password into the wrong field.
 pub async fn authenticate(
     app: &App,
     tenant: &TenantScope,
     command: Login,
+    now: Timestamp,
 ) -> Result<Option<User>, Error> {
     // What can be no password of anyone is refused without work; its length says nothing of users.
+    let failed = |user: Option<UserId>, reason: &str| {
+        let mut event = Event::new(EventKind::SignInFailed).detail("reason", reason);
+        event.target = user.map(|user| user.to_string());
+        audit::note(app, tenant, Actor::Anonymous, event, now);
+        Ok(None)
+    };
     let Ok(password) = Password::present(command.password) else {
-        return Ok(None);
+        return failed(None, "not a password");
     };
     let found = match EmailAddress::parse(&command.email) {
         Ok(email) => app.store.view(tenant).await?.user_by_email(&email).await?,
@@ -119,15 +139,16 @@ pub async fn authenticate(
         .verify(tenant.id(), password, hash.clone())
         .await?;
     // A disabled user gets the answer of a wrong password, after the same work.
-    let user = user.filter(|user| user.state == UserState::Active);
     match (verdict, user) {
-        (Verdict::Fits { renewed }, Some(user)) => {
+        (Verdict::Fits { renewed }, Some(user)) if user.state == UserState::Active => {
             if let Some(renewed) = renewed {
                 renew_hash(app, tenant, &user, hash.as_ref(), &renewed).await;
             }
             Ok(Some(user))
         }
-        _ => Ok(None),
+        (_, None) => failed(None, "unknown address"),
+        (Verdict::Fits { .. }, Some(user)) => failed(Some(user.id), "disabled"),
+        (_, Some(user)) => failed(Some(user.id), "wrong password"),
     }
 }
 

@@ -4,10 +4,16 @@
 //! ending a session can only take power away. Unknown credentials end nothing and get the same
 //! answer, so logging out twice is no error.
 
-use super::{error::Error, logout_tokens, ports::Freshness, refresh};
+use super::{audit, error::Error, logout_tokens, ports::Freshness, refresh};
 use crate::{
     app::App,
-    domain::{client::ClientId, id::SessionId, tenant::TenantScope, timestamp::Timestamp},
+    domain::{
+        audit::{Actor, Event, EventKind},
+        client::ClientId,
+        id::{SessionId, UserId},
+        tenant::TenantScope,
+        timestamp::Timestamp,
+    },
 };
 
 /// Ends the sessions behind these credentials, if there are any.
@@ -37,19 +43,35 @@ pub async fn logout(
         sessions.push(session);
     }
     for session in sessions {
-        end_session(app, tenant, session, now).await?;
+        sign_out(app, tenant, session, now).await?;
     }
     Ok(())
 }
 
-/// Ends one session: the SQL commit is the revocation, caches and hot records follow it, and the
-/// clients that were used in it are told.
-pub async fn end_session(
+/// Ends a session because its user wants to.
+pub async fn sign_out(
     app: &App,
     tenant: &TenantScope,
     session: SessionId,
     now: Timestamp,
 ) -> Result<(), Error> {
+    if let Some(user) = end_session(app, tenant, session, now).await? {
+        let event = Event::new(EventKind::UserSignedOut)
+            .target(user)
+            .detail("session_id", session.to_string());
+        audit::note(app, tenant, Actor::first_party(user), event, now);
+    }
+    Ok(())
+}
+
+/// Ends one session: the SQL commit is the revocation, caches and hot records follow it, and the
+/// clients that were used in it are told. Answers whose it was, unless it had ended before.
+pub async fn end_session(
+    app: &App,
+    tenant: &TenantScope,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<Option<UserId>, Error> {
     let keys = app.keyring.keys(tenant).await?;
     let mut work = app.store.begin(tenant).await?;
     let view = work.session(session).await?;
@@ -59,10 +81,11 @@ pub async fn end_session(
     refresh::forget(app, tenant, session, &families).await;
     tracing::info!(session.id = %session, "logged out");
     // A session that had ended before was told about then.
-    if let Some(view) = view.filter(|view| view.session.ended_at.is_none()) {
-        for notice in logout_tokens::notices(tenant, &keys, &view, clients) {
-            app.logouts.enqueue(notice);
-        }
+    let Some(view) = view.filter(|view| view.session.ended_at.is_none()) else {
+        return Ok(None);
+    };
+    for notice in logout_tokens::notices(tenant, &keys, &view, clients) {
+        app.logouts.enqueue(notice);
     }
-    Ok(())
+    Ok(Some(view.user.id))
 }

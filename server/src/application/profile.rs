@@ -2,10 +2,16 @@
 
 use serde_json::{Map, Value};
 
-use super::error::Error;
+use super::{audit, error::Error};
 use crate::{
     app::App,
-    domain::{profile::Profile, tenant::TenantScope, timestamp::Timestamp, user::User},
+    domain::{
+        audit::{Actor, Event, EventKind},
+        profile::Profile,
+        tenant::TenantScope,
+        timestamp::Timestamp,
+        user::User,
+    },
 };
 
 /// The profile as it is stored now.
@@ -28,5 +34,10 @@ pub async fn patch(
     let profile = user.profile.patched(members).map_err(Error::Invalid)?;
     work.set_profile(user.id, &profile, now).await?;
     work.commit().await?;
+    let written = |profile: &Profile| serde_json::to_value(profile).unwrap_or_default();
+    let event = Event::new(EventKind::ProfileChanged)
+        .target(user.id)
+        .change(&written(&user.profile), &written(&profile));
+    audit::note(app, tenant, Actor::first_party(user.id), event, now);
     Ok(profile)
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
+    audit,
     error::{CryptoError, Error, NotSignedIn},
     issue::{self, AccessTokenRequest, Tokens},
     login::SignedIn,
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     app::App,
     domain::{
+        audit::{Actor, Event, EventKind},
         client::ClientId,
         grant::GrantView,
         id::{GrantId, SessionId},
@@ -244,6 +246,12 @@ impl Attempt<'_> {
                 generation = self.token.generation.0,
                 "a refresh token was used twice: its family has ended"
             );
+            let event = Event::new(EventKind::RefreshReused)
+                .target(grant.id)
+                .detail("user_id", grant.user.id.to_string())
+                .detail("client_id", grant.client.id.as_str())
+                .detail("session_id", grant.session.id.to_string());
+            audit::note(self.app, self.tenant, Actor::Anonymous, event, self.now);
         }
         Ok(())
     }

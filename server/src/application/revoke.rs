@@ -1,7 +1,7 @@
 //! Revocation (RFC 7009): a client gives a token back.
 
 use super::{
-    access_token,
+    access_token, audit,
     authenticate_client::{self, Credentials},
     oauth::{OAuthError, Refusal},
     ports::Freshness,
@@ -9,7 +9,12 @@ use super::{
 };
 use crate::{
     app::App,
-    domain::{authorization::Parameters, tenant::TenantScope, timestamp::Timestamp},
+    domain::{
+        audit::{Actor, Event, EventKind},
+        authorization::Parameters,
+        tenant::TenantScope,
+        timestamp::Timestamp,
+    },
 };
 
 /// Revokes a token of the caller. What is unknown, has ended or is another client's changes nothing
@@ -39,6 +44,11 @@ pub async fn revoke(
         if let Some(grant) = grant.filter(|grant| grant.client.id.as_str() == own) {
             refresh::revoke(app, tenant, grant.session.id, grant.id, now).await?;
             tracing::info!(client.id = own, grant.id = %grant.id, "grant revoked by its client");
+            let event = Event::new(EventKind::GrantRevoked)
+                .target(grant.id)
+                .detail("user_id", grant.user.id.to_string());
+            let actor = Actor::Client(grant.client.id.clone());
+            audit::note(app, tenant, actor, event, now);
         }
     } else if let Some(claims) = keys.tokens.verify(token)
         && claims.iss == tenant.issuer().as_str()

@@ -2,10 +2,14 @@
 
 use zeroize::Zeroizing;
 
-use super::error::{Error, StoreError};
+use super::{
+    audit,
+    error::{Error, StoreError},
+};
 use crate::{
     app::App,
     domain::{
+        audit::{Actor, Event, EventKind},
         email::EmailAddress,
         id::UserId,
         password::Password,
@@ -92,6 +96,8 @@ pub async fn signup(
     }
     work.commit().await?;
     tracing::info!(user.id = %user.id, "signed up");
+    let event = Event::new(EventKind::UserSignedUp).target(user.id);
+    audit::note(app, tenant, Actor::first_party(user.id), event, now);
     Ok(user)
 }
 

@@ -38,6 +38,16 @@ pub enum Actor {
     System,
 }
 
+impl Actor {
+    /// A user of the tenant's own applications or pages.
+    pub fn first_party(user: UserId) -> Self {
+        Self::User {
+            user,
+            client: ClientId::first_party(),
+        }
+    }
+}
+
 /// The request that it happened in. Empty for what the server does by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {

@@ -12,8 +12,8 @@ use url::Url;
 use super::{
     api::{
         admin::{
-            client_secrets::ClientSecretsApi, clients::ClientsApi, keys::KeysApi,
-            master_keys::MasterKeysApi, settings::SettingsApi, sign_ins::SignInsApi,
+            audit_events::AuditEventsApi, client_secrets::ClientSecretsApi, clients::ClientsApi,
+            keys::KeysApi, master_keys::MasterKeysApi, settings::SettingsApi, sign_ins::SignInsApi,
             tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
         },
         discovery::DiscoveryApi,
@@ -37,6 +37,7 @@ type Apis = (
     UserImportApi,
     ClientsApi,
     ClientSecretsApi,
+    AuditEventsApi,
     KeysApi,
     MasterKeysApi,
     SignInsApi,
@@ -55,6 +56,7 @@ pub fn service() -> OpenApiService<Apis, ()> {
         UserImportApi,
         ClientsApi,
         ClientSecretsApi,
+        AuditEventsApi,
         KeysApi,
         MasterKeysApi,
         SignInsApi,

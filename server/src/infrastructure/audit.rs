@@ -178,3 +178,55 @@ fn by_tenant(batch: Vec<(TenantScope, Entry)>) -> Vec<(TenantScope, Vec<Entry>)>
     }
     tenants.into_values().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::{
+        application::{audit::entry, ports::UnitOfWork},
+        domain::{
+            audit::{Actor, Event, EventKind},
+            timestamp::Timestamp,
+        },
+        testing,
+    };
+
+    /// A store that doesn't answer.
+    struct Down;
+
+    #[async_trait]
+    impl Store for Down {
+        async fn view(&self, _: &TenantScope) -> Result<Box<dyn UnitOfWork>, StoreError> {
+            Err(StoreError::Unavailable("down".into()))
+        }
+
+        async fn begin(&self, _: &TenantScope) -> Result<Box<dyn UnitOfWork>, StoreError> {
+            Err(StoreError::Unavailable("down".into()))
+        }
+    }
+
+    #[tokio::test]
+    async fn entries_wait_for_the_store_up_to_a_bound() {
+        let writer = AuditWriter::start(Arc::new(Down), 10);
+        let tenant = testing::tenant();
+        let now = Timestamp::from_micros(1);
+        for n in 0..12 {
+            let event = Event::new(EventKind::UserSignedIn).target(n);
+            writer.record(&tenant, entry(Actor::System, event, [n; 10], now));
+        }
+        assert!(writer.flush().await.is_err());
+        let targets: Vec<_> = writer
+            .shared
+            .lock()
+            .iter()
+            .map(|(_, entry)| entry.event.target.clone().unwrap_or_default())
+            .collect();
+        assert_eq!(targets.len(), 10);
+        assert_eq!((targets[0].as_str(), targets[9].as_str()), ("0", "9"));
+        writer.give_up();
+        assert!(writer.shared.lock().is_empty());
+        assert!(writer.flush().await.is_ok(), "nothing is left");
+    }
+}

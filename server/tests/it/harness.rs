@@ -182,6 +182,11 @@ impl Installation {
                     "TOKENHOUSE_OPERATOR_TOKEN".to_owned(),
                     OPERATOR_TOKEN.to_owned(),
                 ),
+                // Tests may say where they come from.
+                (
+                    "TOKENHOUSE_TRUSTED_PROXIES".to_owned(),
+                    "127.0.0.1/32".to_owned(),
+                ),
                 // Where the tests' own applications are.
                 (
                     "TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS".to_owned(),

@@ -123,7 +123,7 @@ pub struct MasterKeyUse {
     pub id: String,
     /// New data keys are sealed under it.
     pub seals: bool,
-    /// How many data keys are sealed under it; at most [`COUNTED`] are counted.
+    /// How many data keys are sealed under it; at most 1,000 are counted.
     pub data_keys: u32,
     pub all_counted: bool,
 }

@@ -1,6 +1,7 @@
 //! What the operator and tenant administrators do.
 
 pub mod administration;
+pub mod audit_events;
 pub mod client_secrets;
 pub mod clients;
 pub mod keys;

@@ -11,6 +11,7 @@ use crate::{
     application::{
         error::Error,
         issue::{self, keyed_digest},
+        login,
         ports::{SessionView, TenantKeys},
     },
     domain::{
@@ -241,6 +242,7 @@ pub async fn sign_in(
     work.commit().await?;
     app.views.forget(tenant, session.id, &[]).await;
     tracing::info!(user.id = %user.id, session.id = %session.id, "signed in on a page");
+    login::note_sign_in(app, tenant, &session, now);
     let id = session.id;
     accounts.0.insert(
         0,

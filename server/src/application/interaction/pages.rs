@@ -9,11 +9,13 @@ use super::{
 use crate::{
     app::App,
     application::{
+        audit,
         error::Error,
         login::{self, Login},
         signup::{self, Signup},
     },
     domain::{
+        audit::{Actor, Event, EventKind},
         authorization::{ErrorCode, Refused},
         consent::Consent,
         id::{ConsentId, SessionId},
@@ -30,7 +32,7 @@ pub async fn log_in(
     command: Login,
     now: Timestamp,
 ) -> Result<SessionId, Error> {
-    let Some(user) = login::authenticate(app, tenant, command).await? else {
+    let Some(user) = login::authenticate(app, tenant, command, now).await? else {
         tracing::info!("login failed");
         return Err(Error::WrongCredentials);
     };
@@ -90,5 +92,9 @@ pub async fn allow(
         scope = %consent.scope,
         "consent given"
     );
+    let event = Event::new(EventKind::ConsentGiven)
+        .target(&consent.client_id)
+        .detail("scope", consent.scope.to_string());
+    audit::note(app, tenant, Actor::first_party(consent.user_id), event, now);
     Ok(())
 }

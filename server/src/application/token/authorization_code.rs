@@ -7,6 +7,7 @@
 use super::{Exchange, Granted, UserGrant};
 use crate::{
     application::{
+        audit,
         error::StoreError,
         issue,
         oauth::{OAuthError, Refusal},
@@ -14,6 +15,7 @@ use crate::{
         refresh,
     },
     domain::{
+        audit::{Actor, Event, EventKind},
         authorization::{CodeRecord, REPLAY_MEMORY, challenge_fits},
         claims::Audience,
         client::metadata::GrantType,
@@ -211,5 +213,10 @@ async fn end_replayed(exchange: &Exchange<'_>, record: &CodeRecord) -> Result<()
         grant.id = %grant,
         "an authorization code was used twice: its grant has ended"
     );
+    let event = Event::new(EventKind::CodeReplayed)
+        .target(grant)
+        .detail("user_id", record.user.to_string());
+    let actor = Actor::Client(exchange.client().id.clone());
+    audit::note(app, tenant, actor, event, now);
     Ok(())
 }

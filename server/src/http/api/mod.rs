@@ -32,6 +32,8 @@ pub enum Tag {
     SignIns,
     /// The signing keys of a tenant, for administrators; master keys, for the operator.
     Keys,
+    /// What happened in a tenant, for administrators.
+    Audit,
     /// What a tenant decides for itself, for administrators.
     Settings,
 }

@@ -145,7 +145,7 @@ impl RegistrationApi {
     ) -> Result<NoContent, OAuthRefused<RegistrationRefusals>> {
         let token = bearer.text();
         let client = dynamic_registration::manage(&app, &tenant.0, &client_id.0, token).await?;
-        dynamic_registration::delete(&app, &tenant.0, &client).await?;
+        dynamic_registration::delete(&app, &tenant.0, &client, app.now()).await?;
         Ok(NoContent::default())
     }
 }

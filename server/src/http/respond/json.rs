@@ -11,7 +11,7 @@ use poem::{
 use poem_openapi::{
     payload::Payload,
     registry::{MetaSchema, MetaSchemaRef, Registry},
-    types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
+    types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
 };
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -139,6 +139,14 @@ impl Type for DateTime {
 
     fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
         Box::new(std::iter::once(self))
+    }
+}
+
+impl ParseFromParameter for DateTime {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        Timestamp::parse_rfc3339(text)
+            .map(Self)
+            .ok_or_else(|| ParseError::custom("must be an RFC 3339 date-time"))
     }
 }
 

@@ -140,9 +140,10 @@ impl CachedKeyring {
         let key = signing
             .get(&algorithm)
             .or_else(|| signing.get(&SigningAlgorithm::Es256))
+            .map(Arc::clone)
             .ok_or(CryptoError::Failed("finding a signing key"))?;
         let tokens = SignedAccessTokens::new(
-            Arc::clone(key),
+            Arc::clone(&key),
             Arc::clone(&verifiers),
             self.verified.clone(),
         )?;
@@ -151,7 +152,7 @@ impl CachedKeyring {
             tokens: Box::new(tokens),
             jwts: Box::new(TenantJwts { signing, verifiers }),
             derivation: derivation_key(&data_key),
-            access_token_alg: algorithm,
+            access_token_alg: key.algorithm,
             public,
             tag_keys,
         })

@@ -1,6 +1,7 @@
 //! The admin API: who may, and what each noun can.
 
 mod administrators;
+mod audit_events;
 mod clients;
 mod keys;
 mod keys_under_load;

@@ -1,5 +1,6 @@
 //! The admin API, one file a noun.
 
+pub mod audit_events;
 pub mod client_secrets;
 pub mod clients;
 pub mod keys;

@@ -38,8 +38,14 @@ pub(super) fn write_cursor(at: &str) -> String {
 
 /// A NUL can't even be asked for in Postgres; no name has any of the others.
 pub(super) fn check_query(q: Option<&str>) -> Result<(), Problem> {
-    if q.is_some_and(|q| q.chars().any(char::is_control)) {
-        return Err(Problem::new(Kind::InvalidParameter).detail("`q` has control characters."));
+    check_text("q", q)
+}
+
+/// The same for another parameter.
+pub(super) fn check_text(name: &str, text: Option<&str>) -> Result<(), Problem> {
+    if text.is_some_and(|text| text.chars().any(char::is_control)) {
+        let detail = format!("`{name}` has control characters.");
+        return Err(Problem::new(Kind::InvalidParameter).detail(detail));
     }
     Ok(())
 }

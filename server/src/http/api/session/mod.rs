@@ -347,7 +347,7 @@ impl SessionApi {
         origin.check(&tenant.0)?;
         let user = own_user(&app, &tenant, &token).await?;
         let client = ClientId::parse(&client_id.0).map_err(|_| Error::NotFound)?;
-        consents::withdraw(&app, &tenant.0, user.id, &client, app.now()).await?;
+        consents::withdraw_own(&app, &tenant.0, user.id, &client, app.now()).await?;
         Ok(NoContent::default())
     }
 }

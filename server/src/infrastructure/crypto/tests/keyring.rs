@@ -303,14 +303,14 @@ async fn keys_are_read_again_when_the_directory_knows_of_newer_ones() {
     let states: Vec<_> = changed.after.iter().map(|key| key.state).collect();
     assert_eq!(states, [KeyState::Active, KeyState::Revoked]);
     let verify = |keys: &TenantKeys| keys.jwts.verify(JwtKind::IdToken, &token).is_some();
-    assert!(!verify(&*keyring.keys(&tenant).await.expect("keys")));
+    assert!(!verify(&keyring.keys(&tenant).await.expect("keys")));
 
     // The other instance still has its view of the tenant; a second later it has this one.
-    assert!(verify(&*other.keys(&tenant).await.expect("keys")));
+    assert!(verify(&other.keys(&tenant).await.expect("keys")));
     let seen = Tenant {
         keys_version: 1,
         ..tenant.tenant().clone()
     };
     let seen = seen.administer(&Url::parse("https://id.example").expect("a URL"));
-    assert!(!verify(&*other.keys(&seen).await.expect("keys")));
+    assert!(!verify(&other.keys(&seen).await.expect("keys")));
 }
