@@ -9,6 +9,7 @@ mod admin;
 mod bad_input;
 mod discovery;
 mod harness;
+mod isolation;
 mod layering;
 mod oidc;
 mod outage;

@@ -1,6 +1,6 @@
 //! The admin API: who may, and what each noun can.
 
-mod administrators;
+pub(crate) mod administrators;
 mod audit_events;
 mod clients;
 mod keys;
