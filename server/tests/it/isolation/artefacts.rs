@@ -41,6 +41,8 @@ pub(super) enum What {
     IdToken,
     InitialToken,
     RegistrationToken,
+    /// The sessions of a browser at the hosted pages.
+    BrowserCookies,
 }
 
 /// What one tenant handed out.
@@ -242,6 +244,7 @@ async fn sign_in(rp: &Rp, email: &str, values: &mut BTreeMap<What, String>) {
     values.insert(What::ClientAccessToken, tokens.access_token.clone());
     values.insert(What::ClientRefreshToken, tokens.refresh().to_owned());
     values.insert(What::IdToken, tokens.id_token.unwrap());
+    values.insert(What::BrowserCookies, browser.cookies());
     let callback = rp.code(&mut browser, email, &[]).await;
     values.insert(What::Code, callback.get("code").to_owned());
 }

@@ -161,6 +161,9 @@ fn nothing(what: What) -> String {
         What::ETag => "\"1\"",
         What::AdminToken | What::UserToken | What::ClientAccessToken | What::IdToken => jwt,
         What::AccessCookie => return format!("tokenhouse_access={jwt}"),
+        What::BrowserCookies => {
+            "tokenhouse_browser=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA; tokenhouse_accounts=thb_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        }
         What::RefreshCookie => "tokenhouse_refresh=thr_AAAAAAAAAAAAAAAA",
         What::RefreshToken | What::ClientRefreshToken => "thr_AAAAAAAAAAAAAAAA",
         What::ClientCredentials => "ths_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",

@@ -236,6 +236,10 @@ const TAKE_NOTHING: &[&str] = &[
     "signup",
 ];
 
+/// What a browser at the hosted pages holds; the document has no scheme for it, for no client sends it.
+const BROWSER: &str = "browser session";
+const HOSTED_PAGES: &[&str] = &["authorize", "end_session"];
+
 impl Operation {
     pub(super) fn takes_nothing(&self) -> bool {
         TAKE_NOTHING.contains(&self.id.as_str())
@@ -277,6 +281,9 @@ impl Operation {
         }
         for scheme in self.schemes() {
             places.push(Place::Credential(scheme));
+        }
+        if HOSTED_PAGES.contains(&self.id.as_str()) {
+            places.push(Place::Credential(BROWSER.to_owned()));
         }
         places
     }
@@ -320,6 +327,7 @@ impl Operation {
                 "AccessToken" if self.path.contains("/userinfo") => What::ClientAccessToken,
                 "AccessToken" => What::UserToken,
                 "AccessCookie" => What::AccessCookie,
+                BROWSER => What::BrowserCookies,
                 "RefreshCookie" => What::RefreshCookie,
                 "ClientSecretBasic" => What::ClientCredentials,
                 "RegistrationToken" if self.id == "register_client" => What::InitialToken,
@@ -396,7 +404,7 @@ impl Operation {
     ) -> RequestBuilder {
         if let Place::Credential(scheme) = place {
             return match scheme.as_str() {
-                "AccessCookie" | "RefreshCookie" => request.header("cookie", value),
+                "AccessCookie" | "RefreshCookie" | BROWSER => request.header("cookie", value),
                 "ClientSecretBasic" => request.basic_auth(&here.rp.id, Some(value)),
                 // Behind the client's id, if it has one.
                 _ => request.bearer_auth(value.rsplit(' ').next().unwrap()),

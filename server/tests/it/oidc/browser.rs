@@ -138,6 +138,15 @@ impl Browser {
         self.cookies.get(name).map(String::as_str)
     }
 
+    /// All of them, as a request carries them.
+    pub(crate) fn cookies(&self) -> String {
+        let pairs = self.cookies.iter();
+        let pairs: Vec<_> = pairs
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        pairs.join("; ")
+    }
+
     pub(crate) fn set_cookie(&mut self, name: &str, value: &str) {
         self.cookies.insert(name.to_owned(), value.to_owned());
     }
