@@ -1,6 +1,7 @@
 //! The command line. Each command prints results to standard output and errors to standard error,
 //! and exits non-zero when it fails.
 
+mod admin;
 mod dev;
 mod healthcheck;
 mod keygen;
@@ -25,6 +26,7 @@ use crate::{
   tokenhouse keygen > master.key        a master key for production
   tokenhouse migrate up                 bring the database schema up to date
   tokenhouse serve --config /etc/tokenhouse.toml
+  tokenhouse tenant create acme         the admin API from here; also user, client, key
 
 Settings come from TOKENHOUSE_… variables; `tokenhouse serve --help` lists them.")]
 struct Cli {
@@ -40,6 +42,10 @@ enum Command {
     Openapi(openapi::Openapi),
     Keygen(keygen::Keygen),
     Healthcheck(healthcheck::Healthcheck),
+    Tenant(admin::Tenant),
+    User(admin::User),
+    Client(admin::Client),
+    Key(admin::Key),
 }
 
 /// Where settings come from besides the environment.
@@ -69,6 +75,10 @@ pub fn run() -> ExitCode {
         Command::Healthcheck(healthcheck) => healthcheck.run(),
         Command::Openapi(openapi) => openapi.run(),
         Command::Keygen(keygen) => keygen.run(),
+        Command::Tenant(tenant) => block_on(tenant.run()),
+        Command::User(user) => block_on(user.run()),
+        Command::Client(client) => block_on(client.run()),
+        Command::Key(key) => block_on(key.run()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@
 
 mod admin;
 mod bad_input;
+mod cli;
 mod discovery;
 mod harness;
 mod isolation;

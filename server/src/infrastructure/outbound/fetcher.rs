@@ -95,13 +95,27 @@ impl Trouble {
     }
 }
 
+/// The certificate authorities that Mozilla trusts.
+pub fn public_roots() -> RootCertStore {
+    RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    }
+}
+
+/// How to speak TLS to servers that these vouch for.
+pub fn tls_with(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+    // Named here, not installed for the process: tests and other libraries keep their own.
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
 impl Fetcher {
     /// Trusts the certificate authorities that Mozilla trusts.
     pub fn new(networks: Networks) -> Result<Self, rustls::Error> {
-        let roots = RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        };
-        Self::with(networks, Arc::new(SystemNames::default()), roots)
+        Self::with(networks, Arc::new(SystemNames::default()), public_roots())
     }
 
     /// As [`new`](Self::new), with names and certificate authorities of the caller's.
@@ -110,11 +124,7 @@ impl Fetcher {
         names: Arc<dyn Names>,
         roots: RootCertStore,
     ) -> Result<Self, rustls::Error> {
-        // Named here, not installed for the process: tests and other libraries keep their own.
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = tls_with(roots)?;
         Ok(Self {
             rules: Rules::new(networks),
             names,

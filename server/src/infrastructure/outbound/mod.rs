@@ -14,7 +14,7 @@ mod names;
 mod rules;
 
 pub use client_keys::FetchedClientKeys;
-pub use fetcher::Fetcher;
+pub use fetcher::{Fetcher, public_roots, tls_with};
 pub use logout_queue::{DEFAULT_CAPACITY, LogoutQueue};
 
 #[cfg(test)]

@@ -1,0 +1,179 @@
+//! Requests to the admin API, and its refusals in words.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context, bail};
+use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, header};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use serde_json::Value;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::infrastructure::outbound::{public_roots, tls_with};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest page of a list.
+const PAGE: u32 = 200;
+
+/// The admin API of a server.
+pub(super) struct Api {
+    http: reqwest::Client,
+    base: String,
+    token: Zeroizing<String>,
+}
+
+impl Api {
+    pub(super) fn open(
+        url: Option<&Url>,
+        token_file: Option<&Path>,
+        ca_file: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let url = match url {
+            Some(url) => url.clone(),
+            None => match std::env::var("TOKENHOUSE_PUBLIC_URL") {
+                Ok(text) => Url::parse(&text).context("TOKENHOUSE_PUBLIC_URL is no URL")?,
+                Err(_) => Url::parse("http://localhost:8080")?,
+            },
+        };
+        let mut roots = public_roots();
+        if let Some(file) = ca_file {
+            let unreadable = || format!("{} has no certificate in PEM", file.display());
+            for certificate in CertificateDer::pem_file_iter(file).with_context(unreadable)? {
+                roots.add(certificate.with_context(unreadable)?)?;
+            }
+        }
+        Ok(Self {
+            http: reqwest::Client::builder()
+                .connect_timeout(TIMEOUT)
+                .use_preconfigured_tls(tls_with(roots)?)
+                .build()?,
+            base: format!("{}/admin/v1", url.as_str().trim_end_matches('/')),
+            token: read_token(token_file)?,
+        })
+    }
+
+    pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        request.bearer_auth(&*self.token)
+    }
+
+    /// Sends; the answer's JSON, or null when it has none.
+    pub(super) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        let answer = self.answer(request.timeout(TIMEOUT)).await?;
+        let text = answer.text().await.context("the answer broke off")?;
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text).context("the answer is no JSON; is this a Tokenhouse server?")
+    }
+
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub(super) async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.request(Method::PATCH, path).json(body);
+        self.send(request).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.send(self.request(Method::DELETE, path)).await?;
+        Ok(())
+    }
+
+    /// Up to `limit` items of a list, page by page.
+    pub(super) async fn list(
+        &self,
+        path: &str,
+        filters: &[(&str, Option<&str>)],
+        limit: u32,
+    ) -> anyhow::Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        let limit = usize::try_from(limit)?;
+        loop {
+            let missing = u32::try_from(limit - items.len())?;
+            let mut query: Vec<(&str, String)> = vec![("limit", missing.min(PAGE).to_string())];
+            let given = filters
+                .iter()
+                .filter_map(|(name, value)| Some((*name, (*value)?)));
+            query.extend(given.map(|(name, value)| (name, value.to_owned())));
+            query.extend(cursor.map(|cursor| ("cursor", cursor)));
+            let request = self.request(Method::GET, path).query(&query);
+            let mut page = self.send(request).await?;
+            if let Value::Array(more) = page["items"].take() {
+                items.extend(more);
+            }
+            cursor = page["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() || items.len() >= limit {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// Sends a file and answers with the lines of the answer as they come.
+    pub(super) async fn upload(&self, path: &str, body: Body) -> anyhow::Result<Response> {
+        let request = self
+            .request(Method::POST, path)
+            .header(header::CONTENT_TYPE, "application/x-ndjson")
+            .body(body);
+        self.answer(request).await
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let answer = request
+            .send()
+            .await
+            .map_err(reqwest::Error::without_url)
+            .with_context(|| format!("{} does not answer", self.base))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status();
+        let problem: Value = answer.json().await.unwrap_or_default();
+        bail!("{}", explained(status, &problem))
+    }
+}
+
+/// A refusal in words: what, why, and which members.
+fn explained(status: StatusCode, problem: &Value) -> String {
+    let text = |name: &str| problem[name].as_str().unwrap_or_default();
+    let mut lines = match text("title") {
+        "" => format!("the server answers {status}"),
+        title => format!("{title} ({}). {}", status.as_u16(), text("detail")),
+    };
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        let pointer = error["pointer"].as_str().unwrap_or_default();
+        let detail = error["detail"].as_str().unwrap_or_default();
+        lines.push_str(&format!("\n  {} {detail}", pointer.trim_start_matches('/')));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        lines.push_str("\n  Give the token by --token-file or TOKENHOUSE_OPERATOR_TOKEN_FILE.");
+    }
+    lines
+}
+
+fn read_token(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
+    let from_environment = || std::env::var_os("TOKENHOUSE_OPERATOR_TOKEN_FILE").map(Into::into);
+    let text = match file.map(Path::to_path_buf).or_else(from_environment) {
+        Some(path) => fs::read_to_string(&path)
+            .with_context(|| format!("{} can't be read", path.display()))?,
+        None => std::env::var("TOKENHOUSE_OPERATOR_TOKEN").map_err(|_| {
+            anyhow::anyhow!(
+                "there is no token: give --token-file, or set TOKENHOUSE_OPERATOR_TOKEN_FILE or \
+                 TOKENHOUSE_OPERATOR_TOKEN"
+            )
+        })?,
+    };
+    let text = Zeroizing::new(text);
+    let lines = text.lines().map(str::trim);
+    let token = lines
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| Zeroizing::new(line.to_owned()))
+        .next();
+    token.context("the token is empty")
+}

@@ -1,0 +1,248 @@
+//! `tokenhouse user`
+
+use std::{
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{Connection, Output, Page, api::Api};
+use crate::cli::say;
+
+/// List, create, change, import and delete the users of a tenant
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:
+  tokenhouse user create acme --email ada@example.com --name Ada --password-file ada.txt
+  tokenhouse user list acme --q ada
+  tokenhouse user disable acme 01a1f6b2-5f00-7a3c-8d4e-0f1a2b3c4d5e
+  tokenhouse user import acme users.ndjson > results.ndjson"
+)]
+pub(crate) struct User {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List users
+    List {
+        tenant: String,
+        /// Only those whose address or name begins with this
+        #[arg(long)]
+        q: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show a user
+    Get { tenant: String, user_id: String },
+    /// Create a user
+    Create {
+        tenant: String,
+        #[arg(long)]
+        email: String,
+        #[arg(long)]
+        name: String,
+        /// The id that another system knows the user by
+        #[arg(long)]
+        external_id: Option<String>,
+        /// A role to hold; may come several times
+        #[arg(long = "role")]
+        roles: Vec<String>,
+        /// File whose first line is the password; without it the user has none
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Change a user by a JSON merge patch
+    Update {
+        tenant: String,
+        user_id: String,
+        /// Such as '{"roles": ["admin"]}'
+        #[arg(long, value_name = "JSON")]
+        set: String,
+    },
+    /// Let a user sign in no more, and end its sessions
+    Disable { tenant: String, user_id: String },
+    /// Let a disabled user sign in again
+    Enable { tenant: String, user_id: String },
+    /// End all sessions of a user
+    EndSessions { tenant: String, user_id: String },
+    /// Delete a user
+    Delete {
+        tenant: String,
+        user_id: String,
+        /// It can't be undone
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Import users from NDJSON, one a line; prints a result a line
+    Import {
+        tenant: String,
+        /// `-` is standard input
+        file: PathBuf,
+    },
+}
+
+const COLUMNS: &[super::Column] = &[
+    ("USER ID", "user_id"),
+    ("EMAIL", "email"),
+    ("NAME", "name"),
+    ("STATE", "state"),
+    ("ROLES", "roles"),
+    ("CREATED", "created_at"),
+];
+
+impl User {
+    pub(crate) async fn run(&self) -> anyhow::Result<()> {
+        let (api, out) = (self.connection.open()?, &self.connection);
+        let one = |tenant: &str, user: &str| format!("/tenants/{tenant}/users/{user}");
+        match &self.command {
+            Command::List { tenant, q, page } => {
+                let path = format!("/tenants/{tenant}/users");
+                let filters = [("q", q.as_deref())];
+                out.list(&api.list(&path, &filters, page.limit).await?, COLUMNS)
+            }
+            Command::Get { tenant, user_id } => out.object(&api.get(&one(tenant, user_id)).await?),
+            Command::Create {
+                tenant,
+                email,
+                name,
+                external_id,
+                roles,
+                password_file,
+            } => {
+                let mut body = json!({ "email": email, "name": name, "roles": roles });
+                if let Some(id) = external_id {
+                    body["external_id"] = id.as_str().into();
+                }
+                if let Some(file) = password_file {
+                    body["password"] = first_line(file)?.as_str().into();
+                }
+                out.object(&api.post(&format!("/tenants/{tenant}/users"), &body).await?)
+            }
+            Command::Update {
+                tenant,
+                user_id,
+                set,
+            } => {
+                let patch = serde_json::from_str(set).context("--set is no JSON")?;
+                out.object(&api.patch(&one(tenant, user_id), &patch).await?)
+            }
+            Command::Disable { tenant, user_id } => {
+                let patch = json!({ "state": "disabled" });
+                out.object(&api.patch(&one(tenant, user_id), &patch).await?)
+            }
+            Command::Enable { tenant, user_id } => {
+                let patch = json!({ "state": "active" });
+                out.object(&api.patch(&one(tenant, user_id), &patch).await?)
+            }
+            Command::EndSessions { tenant, user_id } => {
+                let path = format!("{}/end-sessions", one(tenant, user_id));
+                api.send(api.request(reqwest::Method::POST, &path)).await?;
+                out.done("all sessions are ended")
+            }
+            Command::Delete {
+                tenant,
+                user_id,
+                yes,
+            } => {
+                if !yes {
+                    bail!("deleting a user can't be undone; add --yes if you mean it");
+                }
+                api.delete(&one(tenant, user_id)).await?;
+                out.done(&format!("user {user_id} is deleted"))
+            }
+            Command::Import { tenant, file } => import(&api, out, tenant, file).await,
+        }
+    }
+}
+
+fn first_line(file: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("{} can't be read", file.display()))?;
+    let text = Zeroizing::new(text);
+    let line = text.lines().next().context("the password file is empty")?;
+    Ok(Zeroizing::new(line.to_owned()))
+}
+
+/// Streams the file up and the results down. People see how far it is; programs get every line.
+async fn import(api: &Api, out: &Connection, tenant: &str, file: &Path) -> anyhow::Result<()> {
+    let body = if file == Path::new("-") {
+        reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(tokio::io::stdin()))
+    } else {
+        let opened = tokio::fs::File::open(file).await;
+        let opened = opened.with_context(|| format!("{} can't be read", file.display()))?;
+        reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(opened))
+    };
+    let mut answer = api
+        .upload(&format!("/tenants/{tenant}/users/import"), body)
+        .await?;
+    let mut progress = Progress::default();
+    let mut rest = Vec::new();
+    while let Some(chunk) = answer.chunk().await.context("the import broke off")? {
+        rest.extend_from_slice(&chunk);
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            progress.take(String::from_utf8_lossy(&line).trim(), out.output)?;
+        }
+    }
+    progress.finish()
+}
+
+#[derive(Default)]
+struct Progress {
+    lines: u64,
+    refused: u64,
+    summary: Value,
+}
+
+impl Progress {
+    fn take(&mut self, line: &str, output: Output) -> anyhow::Result<()> {
+        if line.is_empty() {
+            return Ok(());
+        }
+        let result: Value = serde_json::from_str(line).context("a result is no JSON")?;
+        if result.get("summary").is_some() {
+            self.summary = result["summary"].clone();
+            if output == Output::Json {
+                say(line)?;
+            }
+            return Ok(());
+        }
+        self.lines += 1;
+        let refused = result["status"] == "failed";
+        self.refused += u64::from(refused);
+        if output == Output::Json || refused {
+            say(line)?;
+        }
+        if self.lines.is_multiple_of(1_000) && std::io::stderr().is_terminal() {
+            write!(std::io::stderr(), "\r{} users", self.lines)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> anyhow::Result<()> {
+        if self.summary.is_null() {
+            bail!(
+                "the import ended early, after {} lines; the ones before are kept, and it may be run again",
+                self.lines
+            );
+        }
+        writeln!(
+            std::io::stderr(),
+            "{}",
+            super::table::members(&self.summary).trim_end()
+        )?;
+        if self.refused > 0 {
+            bail!("{} of {} users were not imported", self.refused, self.lines);
+        }
+        Ok(())
+    }
+}
