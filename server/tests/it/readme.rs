@@ -22,8 +22,8 @@ fn lines_to_try() -> String {
         .collect();
     assert_eq!(
         blocks.len(),
-        3,
-        "sign-up to logout, another tenant, a client"
+        4,
+        "sign-up to logout, another tenant, a client, tenants"
     );
     blocks.join("\n")
 }
@@ -68,6 +68,9 @@ async fn the_lines_of_the_readme_work_as_printed() {
         "/t/acme",
         "jwks_uri",
         "ths_",
+        "grace@acme.example",
+        "\"created\":1",
+        "\"state\":\"next\"",
     ] {
         assert!(
             printed.contains(expected),
