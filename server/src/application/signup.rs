@@ -12,7 +12,7 @@ use crate::{
         audit::{Actor, Event, EventKind},
         email::EmailAddress,
         id::UserId,
-        password::Password,
+        password::{Password, PasswordRules},
         profile::Profile,
         tenant::TenantScope,
         timestamp::Timestamp,
@@ -63,7 +63,7 @@ pub async fn signup(
         email,
         password,
         avatar_url,
-    } = check(command).map_err(Error::Invalid)?;
+    } = check(tenant, command).map_err(Error::Invalid)?;
     let taken = app
         .store
         .view(tenant)
@@ -102,7 +102,7 @@ pub async fn signup(
 }
 
 /// Checks all members, so that the answer names every mistake at once.
-fn check(command: Signup) -> Result<Checked, Violations> {
+fn check(tenant: &TenantScope, command: Signup) -> Result<Checked, Violations> {
     let mut violations = Vec::new();
     let mut note = |pointer: &str, detail: String| {
         violations.push(Violation {
@@ -116,7 +116,8 @@ fn check(command: Signup) -> Result<Checked, Violations> {
     let email = EmailAddress::parse(&command.email)
         .map_err(|e| note("/email", e.to_string()))
         .ok();
-    let password = Password::choose(command.password)
+    let rules = PasswordRules::of(tenant, &[&command.name, &command.email]);
+    let password = Password::choose(command.password, &rules)
         .map_err(|e| note("/password", e.to_string()))
         .ok();
     let avatar_url = match command

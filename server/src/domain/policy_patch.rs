@@ -15,7 +15,7 @@ const DAY: u32 = 24 * 3600;
 const MAX_LIST: usize = 100;
 
 /// Numbers and what they may be.
-const RANGES: [(&str, u32, u32); 11] = [
+const RANGES: [(&str, u32, u32); 12] = [
     ("access_token_ttl", 60, DAY),
     ("id_token_ttl", 60, DAY),
     ("refresh_idle_ttl", 300, 365 * DAY),
@@ -24,6 +24,7 @@ const RANGES: [(&str, u32, u32); 11] = [
     ("key_rotation_interval", 0, 5 * 365 * DAY),
     ("jwks_max_age", 1, DAY),
     ("audit_retention_days", 1, 3650),
+    ("password_min_length", 8, 128),
     ("session_idle_ttl", 300, 365 * DAY),
     ("session_absolute_ttl", 300, 5 * 365 * DAY),
     ("registration_max_clients", 0, 100_000),
@@ -81,7 +82,7 @@ fn rule_of(name: &str) -> String {
     match name {
         "access_token_alg" => "must be RS256, ES256, PS256 or EdDSA",
         "registration" => "must be off, initial_access_token or open",
-        "signup_open" | "require_pkce" => "must be true or false",
+        "signup_open" | "require_pkce" | "password_refuse_common" => "must be true or false",
         "branding" => {
             "must have logo_url, an https address, and accent, a colour such as #2f5bd8; both may be missing"
         }

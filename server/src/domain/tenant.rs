@@ -137,6 +137,10 @@ pub struct Policy {
     pub resources: Vec<String>,
     /// Anyone may sign up.
     pub signup_open: bool,
+    /// How many characters a new password must have.
+    pub password_min_length: u32,
+    /// Whether new passwords that are easy to guess are refused.
+    pub password_refuse_common: bool,
     /// Who may register clients (RFC 7591).
     pub registration: RegistrationPolicy,
     /// How many clients may register themselves while registration is open.
@@ -191,6 +195,8 @@ impl Default for Policy {
             session_absolute_ttl: 30 * 24 * 3600,
             resources: Vec::new(),
             signup_open: true,
+            password_min_length: 8,
+            password_refuse_common: true,
             registration: RegistrationPolicy::Off,
             registration_max_clients: 100,
             registration_scopes: Vec::new(),

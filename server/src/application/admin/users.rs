@@ -17,7 +17,7 @@ use crate::{
         audit::{Event, EventKind},
         email::EmailAddress,
         id::UserId,
-        password::{Password, PasswordHash},
+        password::{Password, PasswordHash, PasswordRules},
         profile::Profile,
         tenant::TenantScope,
         timestamp::Timestamp,
@@ -36,7 +36,7 @@ pub async fn create(
 ) -> Result<UserWithHash, Error> {
     let tenant = admin.tenant();
     let mut members = members.clone();
-    let secret = take_secret(app, &mut members).map_err(Error::Invalid)?;
+    let secret = take_secret(app, tenant, &mut members).map_err(Error::Invalid)?;
     let user = user_members::created(&blank(app, now)?, &members, tenant.policy())
         .map_err(Error::Invalid)?;
     let hash = match secret {
@@ -59,7 +59,11 @@ enum Secret {
 }
 
 /// Takes the members that are secrets out of the others.
-fn take_secret(app: &App, members: &mut Map<String, Value>) -> Result<Option<Secret>, Violations> {
+fn take_secret(
+    app: &App,
+    tenant: &TenantScope,
+    members: &mut Map<String, Value>,
+) -> Result<Option<Secret>, Violations> {
     let mut text = |name: &str| match members.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(Zeroizing::new(text))),
@@ -70,9 +74,13 @@ fn take_secret(app: &App, members: &mut Map<String, Value>) -> Result<Option<Sec
             "/password_hash",
             "can't be given together with password",
         )),
-        (Some(password), None) => Password::choose(password)
-            .map(|password| Some(Secret::Password(password)))
-            .map_err(|why| Violations::one("/password", why.to_string())),
+        (Some(password), None) => {
+            let known = ["name", "email"].map(|name| members.get(name).and_then(Value::as_str));
+            let known: Vec<_> = known.into_iter().flatten().collect();
+            Password::choose(password, &PasswordRules::of(tenant, &known))
+                .map(|password| Some(Secret::Password(password)))
+                .map_err(|why| Violations::one("/password", why.to_string()))
+        }
         (None, Some(hash)) => read_hash(app, &hash).map(|hash| Some(Secret::Hash(hash))),
         (None, None) => Ok(None),
     }

@@ -263,6 +263,7 @@ fn show_signup(
         name_problem: about("/name"),
         username_problem: about("/email"),
         password_problem: about("/password"),
+        password_min_length: visit.tenant.policy().password_min_length,
         name: typed.name,
         username: typed.username,
         problem: typed.problem,

@@ -137,6 +137,7 @@ pub struct SignupPage {
     pub name_problem: Option<String>,
     pub username_problem: Option<String>,
     pub password_problem: Option<String>,
+    pub password_min_length: u32,
     pub login_url: String,
 }
 

@@ -5,5 +5,6 @@ mod audit_events;
 mod clients;
 mod keys;
 mod keys_under_load;
+mod scale;
 mod sign_ins;
 mod users;

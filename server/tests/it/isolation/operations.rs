@@ -140,6 +140,8 @@ const NEUTRAL: &[&str] = &[
     "others_expire_in",
     "password",
     "password_hash",
+    "password_min_length",
+    "password_refuse_common",
     "phone_number",
     "policy_uri",
     "post_logout_redirect_uri",

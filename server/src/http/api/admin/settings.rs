@@ -177,6 +177,10 @@ pub struct SettingsView {
     resources: Vec<String>,
     /// Anyone may sign up.
     signup_open: bool,
+    /// How many characters a new password must have.
+    password_min_length: u32,
+    /// Whether new passwords that are easy to guess are refused: common ones, patterns, names of the user and the tenant.
+    password_refuse_common: bool,
     /// Who may register clients: `off`, `initial_access_token` or `open`.
     registration: String,
     /// How many clients may register themselves while registration is open.
@@ -245,6 +249,8 @@ impl From<&Policy> for SettingsView {
             allowed_origins: policy.allowed_origins.clone(),
             resources: policy.resources.clone(),
             signup_open: policy.signup_open,
+            password_min_length: policy.password_min_length,
+            password_refuse_common: policy.password_refuse_common,
             registration: match policy.registration {
                 RegistrationPolicy::Off => "off",
                 RegistrationPolicy::InitialAccessToken => "initial_access_token",
@@ -295,6 +301,8 @@ pub struct SettingsChange {
     allowed_origins: Option<Nullable<Vec<String>>>,
     resources: Option<Nullable<Vec<String>>>,
     signup_open: Option<Nullable<bool>>,
+    password_min_length: Option<Nullable<u32>>,
+    password_refuse_common: Option<Nullable<bool>>,
     registration: Option<Nullable<String>>,
     registration_max_clients: Option<Nullable<u32>>,
     registration_scopes: Option<Nullable<Vec<String>>>,
