@@ -249,8 +249,9 @@ pub fn due_at(keys: &[KeyRecord], rules: &KeyRules) -> Option<Timestamp> {
             KeyState::Retiring => key.until,
             KeyState::Retired | KeyState::Revoked => Some(key.since + REMEMBERED_FOR),
             KeyState::Active => match in_state(keys, key.public.algorithm, KeyState::Next) {
-                Some(_) => None,
-                None => rules.successor_due(key),
+                None if has_room(keys) => rules.successor_due(key),
+                // What makes room is due itself, and this is looked at again then.
+                _ => None,
             },
         })
         .min()
@@ -529,6 +530,11 @@ mod tests {
             .collect();
         let refused = rotate(&many, &rules(), SigningAlgorithm::Es256, at(1));
         assert_eq!(refused, Err(KeyRefusal::TooMany));
+        // Nor does the schedule ask again and again for what it can't have.
+        let mut full = many;
+        full[0] = made("active", KeyState::Active, at(0), None);
+        assert_eq!(due(&full, &rules(), at(INTERVAL - 1)), []);
+        assert_eq!(due_at(&full, &rules()), Some(at(INTERVAL)));
     }
 
     #[test]

@@ -76,6 +76,9 @@ fn violation(name: &str, detail: impl Into<String>) -> Violation {
 }
 
 fn rule_of(name: &str) -> String {
+    if name == "key_rotation_interval" {
+        return format!("must be 0, or a number from {DAY} to {}", 5 * 365 * DAY);
+    }
     if let Some((_, least, most)) = RANGES.iter().find(|(known, ..)| *known == name) {
         return format!("must be a number from {least} to {most}");
     }
@@ -104,7 +107,8 @@ fn broken_rules(policy: &Policy) -> impl Iterator<Item = Violation> {
             .get(name)
             .and_then(Value::as_u64)
             .unwrap_or_default();
-        if value < least.into() || value > most.into() {
+        let too_often = name == "key_rotation_interval" && (1..DAY.into()).contains(&value);
+        if value < least.into() || value > most.into() || too_often {
             found.push(violation(name, rule_of(name)));
         }
     }
@@ -188,6 +192,14 @@ mod tests {
         let members = value.as_object().expect("an object");
         patched(&Policy::default(), members)
             .map_err(|all| all.list().iter().map(|one| one.pointer.clone()).collect())
+    }
+
+    #[test]
+    fn keys_rotate_at_most_once_a_day_by_themselves() {
+        for (interval, fits) in [(0, true), (1, false), (86_399, false), (86_400, true)] {
+            let changed = patch(&json!({ "key_rotation_interval": interval }));
+            assert_eq!(changed.is_ok(), fits, "{interval}");
+        }
     }
 
     #[test]

@@ -155,7 +155,7 @@ pub struct SettingsView {
     access_token_ttl: u32,
     /// How access tokens are signed: `RS256`, `ES256`, `PS256` or `EdDSA`.
     access_token_alg: String,
-    /// How long a signing key signs before the next one does; 0: until it is rotated by hand.
+    /// How long a signing key signs before the next one does, at least a day; 0: until it is rotated by hand.
     key_rotation_interval: u32,
     /// How long verifiers may keep the JWK Set. A new key is published for longer than that before it signs.
     jwks_max_age: u32,
