@@ -26,7 +26,7 @@ try {
   const page = await context.newPage();
   await page.goto(`${issuer}/docs/`);
   await page.click('.auth-wrapper .btn.authorize');
-  const form = page.locator('.auth-container', { has: page.locator('[data-name="clientId"]') });
+  const form = page.locator('.auth-container', { hasText: 'TenantLogin' }).first();
   await form.locator('[data-name="clientId"]').fill(docs.client_id);
   const popup = context.waitForEvent('page');
   await form.locator('button.authorize').click();
@@ -38,7 +38,7 @@ try {
   await login.click('#login-submit');
   await login.click('#consent-allow');
   await closed;
-  await form.getByText('Logout').waitFor();
+  await form.getByRole('button', { name: 'Logout' }).or(form.getByText('Logout')).first().waitFor();
   await page.click('.dialog-ux .close-modal');
 
   const asked = sent.map((request) => new URL(request.url())).find((url) => url.pathname.endsWith('/oauth2/authorize'));
