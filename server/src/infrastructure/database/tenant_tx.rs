@@ -6,7 +6,7 @@ use sea_orm::{
     QueryOrder, QueryResult, QuerySelect, Related, Select, SelectFour, SelectTwo,
     SqliteTransactionMode, Statement, TopologyStar, TransactionOptions, TransactionTrait,
     UpdateMany, Value,
-    sea_query::{IntoCondition, OnConflict},
+    sea_query::{Expr, ExprTrait, IntoCondition, OnConflict},
 };
 use tokenhouse_entity::{TENANT_TABLES, TenantOwned, tenant};
 use tokio::sync::OwnedMutexGuard;
@@ -353,10 +353,15 @@ impl<Q: QuerySelect> Scoped<Q> {
 
 impl<E: TenantOwned> Scoped<UpdateMany<E>> {
     pub(super) fn set(self, column: E::Column, value: impl Into<Value>) -> Self {
-        Self(
-            self.0
-                .col_expr(column, sea_orm::sea_query::Expr::value(value)),
-        )
+        Self(self.0.col_expr(column, Expr::value(value)))
+    }
+
+    /// Moves a mark, never back: of two that are set at the same moment the later one stays, whatever either
+    /// of them had read.
+    pub(super) fn set_later(self, column: E::Column, mark: i64) -> Self {
+        let earlier = column.is_null().or(column.lt(mark));
+        let later = Expr::case(earlier, mark).finally(Expr::col(column));
+        Self(self.0.col_expr(column, later.into()))
     }
 }
 

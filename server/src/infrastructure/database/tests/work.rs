@@ -22,6 +22,7 @@ on_both!(
     ending_a_session_revokes_its_grants_once,
     work_that_is_dropped_never_happened,
     the_database_says_that_it_is_there,
+    a_mark_is_never_taken_back_by_a_change_that_was_read_before,
 );
 
 async fn what_is_written_is_read(db: Fixture) {
@@ -208,3 +209,29 @@ fn only_lost_connections_are_tried_again() {
     )));
     assert!(is_lost_connection(&lost));
 }
+
+async fn a_mark_is_never_taken_back_by_a_change_that_was_read_before(db: Fixture) {
+    let acme = new_tenant(&db, "acme").await;
+    let store = DatabaseStore::new(db.clone());
+    let (earlier, mark) = (now(), now() + DAY);
+    let mut ada = user("ada@example.com");
+    let mut work = store.begin(&acme).await.unwrap();
+    work.add_user(&ada, None).await.unwrap();
+    for read in [Some(earlier), Some(mark), None] {
+        // Read before, written after: `seen` does not change with the mark.
+        assert!(work.set_user_not_before(ada.id, mark).await.unwrap());
+        let seen = ada.updated_at;
+        ada.not_before = read;
+        ada.updated_at = seen.next();
+        assert!(work.update_user(&ada, seen).await.unwrap());
+        let kept = work.user(ada.id).await.unwrap().unwrap().not_before;
+        assert_eq!(kept, Some(mark));
+    }
+    assert!(work.set_user_not_before(ada.id, earlier).await.unwrap());
+    let kept = work.user(ada.id).await.unwrap().unwrap().not_before;
+    assert_eq!(kept, Some(mark), "a later mark stays");
+    let nobody = user("nobody@example.com").id;
+    assert!(!work.set_user_not_before(nobody, mark).await.unwrap());
+}
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
