@@ -43,6 +43,6 @@ pub fn entry(actor: Actor, event: Event, entropy: IdEntropy, now: Timestamp) -> 
         at: now,
         actor,
         origin: origin(),
-        event,
+        event: event.bounded(),
     }
 }
