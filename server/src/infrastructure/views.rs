@@ -113,8 +113,10 @@ impl Views for CachedViews {
         )
     }
 
-    async fn forget(&self, tenant: &TenantScope, session: SessionId, grants: &[GrantId]) {
-        self.sessions.invalidate(&(tenant.id(), session)).await;
+    async fn forget(&self, tenant: &TenantScope, sessions: &[SessionId], grants: &[GrantId]) {
+        for session in sessions {
+            self.sessions.invalidate(&(tenant.id(), *session)).await;
+        }
         for grant in grants {
             self.grants.invalidate(&(tenant.id(), *grant)).await;
         }
