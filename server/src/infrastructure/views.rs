@@ -214,7 +214,7 @@ impl Tenants for CachedTenants {
         slug: &Slug,
         state: TenantState,
         now: Timestamp,
-    ) -> Result<Option<Tenant>, StoreError> {
+    ) -> Result<Option<(Tenant, bool)>, StoreError> {
         let tenant = self.inner.set_state(slug, state, now).await;
         // After a failure too: the change may have happened all the same.
         self.by_slug.invalidate(slug).await;
@@ -394,7 +394,7 @@ mod tests {
             _: &Slug,
             state: TenantState,
             _: Timestamp,
-        ) -> Result<Option<Tenant>, StoreError> {
+        ) -> Result<Option<(Tenant, bool)>, StoreError> {
             self.suspended
                 .store(state == TenantState::Suspended, Ordering::Relaxed);
             Ok(None)
