@@ -186,7 +186,7 @@ impl Shared {
             work.commit().await
         };
         match write.await {
-            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Contended(_))) => Err(error),
             // The tenant is gone, or the store will never take it: it would hold the others up for ever.
             Err(error) => {
                 tracing::error!(

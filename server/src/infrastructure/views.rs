@@ -277,6 +277,9 @@ fn same(error: &StoreError) -> StoreError {
         StoreError::Unavailable(cause) => {
             StoreError::Unavailable(Box::new(SharedFailure(error_chain(cause.as_ref()))))
         }
+        StoreError::Contended(cause) => {
+            StoreError::Contended(Box::new(SharedFailure(error_chain(cause.as_ref()))))
+        }
         StoreError::Corrupt { table, column, row } => StoreError::Corrupt {
             table,
             column,

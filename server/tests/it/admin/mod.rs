@@ -3,6 +3,7 @@
 pub(crate) mod administrators;
 mod audit_events;
 mod clients;
+mod imports;
 mod keys;
 mod keys_under_load;
 mod scale;
