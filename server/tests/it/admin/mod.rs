@@ -1,5 +1,6 @@
 //! The admin API: who may, and what each noun can.
 
+mod accountability;
 pub(crate) mod administrators;
 mod audit_events;
 mod clients;
