@@ -28,6 +28,8 @@ pub struct Model {
     pub keys_due_at: Option<i64>,
     /// When old entries of the audit log are looked for.
     pub audit_sweep_at: i64,
+    /// When sessions and grants that ended long ago are looked for.
+    pub sign_in_sweep_at: i64,
     /// Until when a JWK Set may be cached that was told to be fresh for longer than one is now.
     pub jwks_cached_until: Option<i64>,
 }

@@ -14,6 +14,9 @@ pub enum StoreError {
     /// A unique constraint or a reference refused the change; the constraint's name.
     #[error("constraint {0} refused the change")]
     Conflict(&'static str),
+    /// The store broke the work off in favour of another's. The same work once more may do.
+    #[error("another change was in the way")]
+    Contended(#[source] Cause),
     /// The store didn't answer, or not in time. Trying again later may work.
     #[error("the store can't be reached")]
     Unavailable(#[source] Cause),

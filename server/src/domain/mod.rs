@@ -4,6 +4,7 @@
 //! is given; what should happen it answers, and `application` does it.
 
 pub mod audit;
+mod audit_details;
 pub mod authorization;
 pub mod branding;
 pub mod claims;

@@ -53,7 +53,7 @@ pub fn service() -> OpenApiService<Apis, ()> {
         SessionApi,
         TenantsApi,
         UsersApi,
-        UserImportApi,
+        UserImportApi::default(),
         ClientsApi,
         ClientSecretsApi,
         AuditEventsApi,

@@ -113,8 +113,10 @@ impl Views for CachedViews {
         )
     }
 
-    async fn forget(&self, tenant: &TenantScope, session: SessionId, grants: &[GrantId]) {
-        self.sessions.invalidate(&(tenant.id(), session)).await;
+    async fn forget(&self, tenant: &TenantScope, sessions: &[SessionId], grants: &[GrantId]) {
+        for session in sessions {
+            self.sessions.invalidate(&(tenant.id(), *session)).await;
+        }
         for grant in grants {
             self.grants.invalidate(&(tenant.id(), *grant)).await;
         }
@@ -221,7 +223,7 @@ impl Tenants for CachedTenants {
         slug: &Slug,
         state: TenantState,
         now: Timestamp,
-    ) -> Result<Option<Tenant>, StoreError> {
+    ) -> Result<Option<(Tenant, bool)>, StoreError> {
         let tenant = self.inner.set_state(slug, state, now).await;
         // After a failure too: the change may have happened all the same.
         self.by_slug.invalidate(slug).await;
@@ -283,6 +285,9 @@ fn same(error: &StoreError) -> StoreError {
         StoreError::Conflict(name) => StoreError::Conflict(name),
         StoreError::Unavailable(cause) => {
             StoreError::Unavailable(Box::new(SharedFailure(error_chain(cause.as_ref()))))
+        }
+        StoreError::Contended(cause) => {
+            StoreError::Contended(Box::new(SharedFailure(error_chain(cause.as_ref()))))
         }
         StoreError::Corrupt { table, column, row } => StoreError::Corrupt {
             table,
@@ -401,7 +406,7 @@ mod tests {
             _: &Slug,
             state: TenantState,
             _: Timestamp,
-        ) -> Result<Option<Tenant>, StoreError> {
+        ) -> Result<Option<(Tenant, bool)>, StoreError> {
             self.suspended
                 .store(state == TenantState::Suspended, Ordering::Relaxed);
             Ok(None)

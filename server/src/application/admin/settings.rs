@@ -51,6 +51,9 @@ pub async fn patch(
         )
         .await?
         .ok_or(Error::Stale)?;
+    if changed.updated_at == tenant.updated_at {
+        return Ok(changed);
+    }
     let event = Event::new(EventKind::SettingsChanged)
         .change(&written(&tenant.policy), &written(&changed.policy));
     admin.note(app, event, now);

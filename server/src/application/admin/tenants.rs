@@ -58,7 +58,11 @@ pub async fn create(
         Err(StoreError::Conflict("tenants_slug_key")) => return Err(Error::SlugTaken),
         other => other?,
     }
-    let event = Event::new(EventKind::TenantCreated).target(&tenant.slug);
+    let written = |policy| serde_json::to_value(policy).unwrap_or_default();
+    let event = Event::new(EventKind::TenantCreated)
+        .target(&tenant.slug)
+        .change(&written(&Policy::default()), &written(&tenant.policy))
+        .detail("name", tenant.name.as_str());
     note(app, &tenant, event, now);
     Ok(tenant)
 }
@@ -138,6 +142,9 @@ pub async fn rename(
         .set_name(&before.slug, name, before.updated_at, now)
         .await?
         .ok_or(Error::Stale)?;
+    if after.updated_at == before.updated_at {
+        return Ok(after);
+    }
     let event = Event::new(EventKind::TenantChanged)
         .target(&after.slug)
         .change(
@@ -168,11 +175,14 @@ pub async fn set_state(
     now: Timestamp,
 ) -> Result<Tenant, Error> {
     let slug = Slug::parse(slug).map_err(|_| Error::NotFound)?;
-    let tenant = app
+    let (tenant, changed) = app
         .tenants
         .set_state(&slug, state, now)
         .await?
         .ok_or(Error::NotFound)?;
+    if !changed {
+        return Ok(tenant);
+    }
     let kind = match state {
         TenantState::Active => EventKind::TenantResumed,
         TenantState::Suspended => EventKind::TenantSuspended,
@@ -181,7 +191,8 @@ pub async fn set_state(
     Ok(tenant)
 }
 
-/// Ends a tenant at once; its rows follow in batches. Nothing is noted in it: its log goes with it.
+/// Ends a tenant at once; its rows follow in batches. Nothing is noted in it, for its log goes with it: the
+/// server's own log says who did it.
 pub async fn delete(
     app: &App,
     _operator: OperatorCaller,
@@ -193,6 +204,14 @@ pub async fn delete(
         return Err(Error::NotFound);
     }
     app.sweeper.notify();
-    tracing::info!(tenant = %slug, "tenant deleted");
+    let origin = audit::origin();
+    tracing::info!(
+        event = "tenant_deleted",
+        tenant = %slug,
+        actor = "operator",
+        ip = origin.ip.map(tracing::field::display),
+        request.id = origin.request_id,
+        "tenant deleted"
+    );
     Ok(())
 }

@@ -39,7 +39,7 @@ pub use logout_notifier::{LogoutNotice, LogoutNotifier, LogoutTokens};
 pub use outbound::{Outbound, OutboundError};
 pub use passwords::{NotAPasswordHash, PasswordHasher, Verdict};
 pub use rotations::{Floors, RaisedFloor, Rotation, RotationRequest, Rotations};
-pub use sessions::{SessionFilter, SessionView, Sessions};
+pub use sessions::{EndedSessions, SessionFilter, SessionView, Sessions, SweepBounds, SweptPart};
 pub use single_use::{Purpose, SingleUse, Taken, UseKey};
 pub use store::{Store, UnitOfWork};
 pub use system::{Aead, Clock, Dependency, Entropy};

@@ -56,13 +56,13 @@ pub trait Tenants: Send + Sync {
         expected: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Tenant>, StoreError>;
-    /// Suspends or resumes. `None` when there is no such tenant.
+    /// Suspends or resumes, and says whether that was a change. `None` when there is no such tenant.
     async fn set_state(
         &self,
         slug: &Slug,
         state: TenantState,
         now: Timestamp,
-    ) -> Result<Option<Tenant>, StoreError>;
+    ) -> Result<Option<(Tenant, bool)>, StoreError>;
     /// Ends a tenant: it is found no more, its slug is free, and its data key is destroyed, so that nothing
     /// that was sealed for it can be opened again. Its rows go later. `false` when there is none.
     async fn delete(&self, slug: &Slug, now: Timestamp) -> Result<bool, StoreError>;

@@ -199,7 +199,7 @@ async fn end_replayed(exchange: &Exchange<'_>, record: &CodeRecord) -> Result<()
         )
         .await?;
     let grant = GrantId::from_uuid(record.grant);
-    refresh::revoke(
+    let ended = refresh::revoke(
         app,
         tenant,
         SessionId::from_uuid(record.session),
@@ -218,5 +218,6 @@ async fn end_replayed(exchange: &Exchange<'_>, record: &CodeRecord) -> Result<()
         .detail("user_id", record.user.to_string());
     let actor = Actor::Client(exchange.client().id.clone());
     audit::note(app, tenant, actor, event, now);
+    ended.forget(app, tenant).await;
     Ok(())
 }

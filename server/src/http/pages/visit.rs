@@ -162,7 +162,10 @@ impl Trouble {
                 "Sign-up is closed",
                 "New accounts are not created here. Ask whoever runs this service for an invitation.",
             ),
-            Self::Failed(Error::Overloaded { .. } | Error::Store(StoreError::Unavailable(_))) => (
+            Self::Failed(
+                Error::Overloaded { .. }
+                | Error::Store(StoreError::Unavailable(_) | StoreError::Contended(_)),
+            ) => (
                 503,
                 "Temporarily unavailable",
                 "Something this service depends on does not answer. Try again in a moment.",

@@ -188,7 +188,7 @@ impl From<Error> for Problem {
                 retry_after: Some(retry_after),
                 ..Self::new(Kind::Overloaded)
             },
-            Error::Store(StoreError::Unavailable(_)) => {
+            Error::Store(StoreError::Unavailable(_) | StoreError::Contended(_)) => {
                 log_chain(&error);
                 Self::unavailable()
             }

@@ -323,6 +323,9 @@ impl LoadError {
             Self::Store(StoreError::Unavailable(_)) => {
                 Error::Store(StoreError::Unavailable(Box::new(Shared(Arc::clone(error)))))
             }
+            Self::Store(StoreError::Contended(_)) => {
+                Error::Store(StoreError::Contended(Box::new(Shared(Arc::clone(error)))))
+            }
             Self::Store(StoreError::Corrupt { table, column, row }) => {
                 Error::Store(StoreError::Corrupt {
                     table,

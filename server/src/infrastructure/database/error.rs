@@ -39,8 +39,15 @@ pub(super) fn store_error(error: DbErr) -> StoreError {
             None => StoreError::Unavailable(Box::new(error)),
         },
         Some(SqlErr::ForeignKeyConstraintViolation(_)) => StoreError::Conflict(FOREIGN_KEY),
+        _ if is_contention(&error) => StoreError::Contended(Box::new(error)),
         _ => StoreError::Unavailable(Box::new(error)),
     }
+}
+
+/// deadlock_detected, serialization_failure.
+fn is_contention(error: &DbErr) -> bool {
+    let code = database_error(error).and_then(|error| error.code());
+    matches!(code.as_deref(), Some("40P01" | "40001"))
 }
 
 fn constraint(error: &DbErr, text: &str) -> Option<&'static str> {

@@ -136,7 +136,8 @@ impl Tenants for DatabaseTenants {
     ) -> Result<Option<Tenant>, StoreError> {
         let change = tenant::Entity::update_many()
             .col_expr(tenant::Column::Name, Expr::value(name))
-            .col_expr(tenant::Column::SearchName, Expr::value(name.to_lowercase()));
+            .col_expr(tenant::Column::SearchName, Expr::value(name.to_lowercase()))
+            .filter(tenant::Column::Name.ne(name));
         self.change(change, slug, expected, now).await
     }
 
@@ -152,6 +153,7 @@ impl Tenants for DatabaseTenants {
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         let cached_until = jwks_cached_until.map(Timestamp::as_micros);
         let change = tenant::Entity::update_many()
+            .filter(tenant::Column::Policy.ne(text.as_str()))
             .col_expr(tenant::Column::Policy, Expr::value(text))
             .col_expr(tenant::Column::JwksCachedUntil, Expr::value(cached_until))
             // The policy rules the keys: a change to them that was decided before must be decided anew.
@@ -169,8 +171,8 @@ impl Tenants for DatabaseTenants {
         slug: &Slug,
         state: TenantState,
         now: Timestamp,
-    ) -> Result<Option<Tenant>, StoreError> {
-        {
+    ) -> Result<Option<(Tenant, bool)>, StoreError> {
+        let done = {
             let _turn = self.db.turn_to_write().await;
             tenant::Entity::update_many()
                 .col_expr(tenant::Column::State, Expr::value(state_name(state)))
@@ -180,9 +182,10 @@ impl Tenants for DatabaseTenants {
                 .filter(tenant::Column::State.ne(state_name(state)))
                 .exec(self.db.connection())
                 .await
-                .map_err(store_error)?;
-        }
-        self.by_slug(slug).await
+                .map_err(store_error)?
+        };
+        let tenant = self.by_slug(slug).await?;
+        Ok(tenant.map(|tenant| (tenant, done.rows_affected > 0)))
     }
 
     async fn delete(&self, slug: &Slug, now: Timestamp) -> Result<bool, StoreError> {
@@ -229,7 +232,8 @@ impl Tenants for DatabaseTenants {
 }
 
 impl DatabaseTenants {
-    /// Changes a tenant that was last changed at `expected`.
+    /// Changes a tenant that was last changed at `expected`. `change` leaves out one that is so already: it is
+    /// answered as it is.
     async fn change(
         &self,
         change: UpdateMany<tenant::Entity>,
@@ -249,10 +253,9 @@ impl DatabaseTenants {
                 .await
                 .map_err(store_error)?
         };
-        if changed.rows_affected == 0 {
-            return Ok(None);
-        }
-        self.by_slug(slug).await
+        let tenant = self.by_slug(slug).await?;
+        let is_so_already = |tenant: &Tenant| tenant.updated_at == expected;
+        Ok(tenant.filter(|tenant| changed.rows_affected > 0 || is_so_already(tenant)))
     }
 
     /// In order of slug, behind `after` and before `end`.

@@ -1,8 +1,10 @@
 //! The admin API: who may, and what each noun can.
 
+mod accountability;
 pub(crate) mod administrators;
 mod audit_events;
 mod clients;
+mod imports;
 mod keys;
 mod keys_under_load;
 mod scale;

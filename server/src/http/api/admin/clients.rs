@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use poem::{http::header, web::Data};
+use poem::{Request, http::header, web::Data};
 use poem_openapi::{Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 
-use super::page::{self, check_query, default_limit, read_cursor, write_cursor};
+use super::page::{self, Search, check_query, default_limit};
 use crate::{
     app::App,
     application::admin::clients,
@@ -125,6 +125,7 @@ impl ClientsApi {
     )]
     async fn list_clients(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -141,9 +142,10 @@ impl ClientsApi {
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
     ) -> Result<Answer<200, ClientPage>, Refused<ListClientsRefusals>> {
+        let search = Search::of(request, &["q"])?;
         let scope = tenant.tenant();
         let limit = page::limit(limit.0);
-        let after = read_cursor(cursor.0.as_deref(), ClientId::parse)?;
+        let after = search.read_cursor(cursor.0.as_deref(), ClientId::parse)?;
         check_query(q.0.as_deref())?;
         let page = clients::page(&app, scope, after.as_ref(), limit, q.0.as_deref()).await?;
         Ok(Answer::new(ClientPage {
@@ -152,7 +154,7 @@ impl ClientsApi {
                 .iter()
                 .map(|client| ClientView::new(client, None))
                 .collect(),
-            next_cursor: Nullable(page.next.map(|id| write_cursor(id.as_str()))),
+            next_cursor: Nullable(page.next.map(|id| search.write_cursor(id.as_str()))),
         }))
     }
 

@@ -5,6 +5,7 @@ pub mod client_secrets;
 pub mod clients;
 pub mod keys;
 pub mod master_keys;
+mod ndjson;
 mod page;
 pub mod settings;
 pub mod sign_ins;

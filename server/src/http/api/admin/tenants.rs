@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::{http::header, web::Data};
+use poem::{Request, http::header, web::Data};
 use poem_openapi::{
     Enum, Object, OpenApi,
     param::{Path, Query},
@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    page::{self, check_query, default_limit, read_cursor, write_cursor},
+    page::{self, Search, check_query, default_limit},
     settings::SettingsChange,
 };
 use crate::{
@@ -123,6 +123,7 @@ impl TenantsApi {
     )]
     async fn list_tenants(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         operator: Operator,
         /// How many tenants at most.
@@ -138,8 +139,9 @@ impl TenantsApi {
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
     ) -> Result<Answer<200, TenantPage>, Refused<ListRefusals>> {
+        let search = Search::of(request, &["q"])?;
         let limit = page::limit(limit.0);
-        let after = read_cursor(cursor.0.as_deref(), read_position)?;
+        let after = search.read_cursor(cursor.0.as_deref(), read_position)?;
         check_query(q.0.as_deref())?;
         let page = tenants::page(&app, operator.0, after.as_ref(), limit, q.0.as_deref()).await?;
         Ok(Answer::new(TenantPage {
@@ -148,7 +150,10 @@ impl TenantsApi {
                 .iter()
                 .map(|(_, tenant)| TenantView::of(&app, tenant))
                 .collect(),
-            next_cursor: Nullable(page.next.map(|at| write_cursor(&written_position(&at)))),
+            next_cursor: Nullable(
+                page.next
+                    .map(|at| search.write_cursor(&written_position(&at))),
+            ),
         }))
     }
 
