@@ -203,7 +203,7 @@ fn written(user: &User) -> Value {
     })
 }
 
-/// Deletes a user with its sessions, grants and consents.
+/// Deletes a user with its sessions, grants and consents; no link that is still about brings it back.
 pub async fn delete(
     app: &App,
     admin: &Administration,
@@ -212,10 +212,16 @@ pub async fn delete(
 ) -> Result<(), Error> {
     let id: UserId = id.parse().map_err(|_| Error::NotFound)?;
     let mut work = app.store.begin(admin.tenant()).await?;
+    let user = work.user(id).await?.ok_or(Error::NotFound)?;
     let ended = work.delete_user(id).await?.ok_or(Error::NotFound)?;
+    let revoked = work.revoke_invitations_of(&user.email, now).await?;
     work.commit().await?;
     for (session, grant) in ended {
         refresh::forget(app, admin.tenant(), session, &[grant]).await;
+    }
+    for invitation in revoked {
+        let event = Event::new(EventKind::InvitationRevoked).target(invitation);
+        admin.note(app, event, now);
     }
     let event = Event::new(EventKind::UserDeleted).target(id);
     admin.note(app, event, now);

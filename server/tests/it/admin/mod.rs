@@ -3,8 +3,10 @@
 pub(crate) mod administrators;
 mod audit_events;
 mod clients;
+mod invitations;
 mod keys;
 mod keys_under_load;
 mod scale;
+mod settings;
 mod sign_ins;
 mod users;
