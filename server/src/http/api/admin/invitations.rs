@@ -12,7 +12,7 @@ use crate::{
     application::{admin::invitations, ports::InvitationFilter},
     domain::{
         email::EmailAddress,
-        id::InvitationId,
+        id::{InvitationId, UserId},
         invitation::{Ending, Invitation, InvitationState},
         secret::{Invitation as InvitationToken, OpaqueToken},
         tenant::TenantScope,
@@ -128,7 +128,6 @@ impl InvitationsApi {
         method = "get",
         operation_id = "list_invitations"
     )]
-    #[expect(clippy::too_many_arguments, reason = "one for each parameter")]
     async fn list_invitations(
         &self,
         app: Data<&Arc<App>>,
@@ -283,7 +282,7 @@ impl InvitationView {
             expires_at: DateTime(invitation.expires_at),
             accepted_at: Nullable(accepted.map(DateTime)),
             revoked_at: Nullable(revoked.map(DateTime)),
-            user_id: Nullable(user.map(|user| user.as_uuid())),
+            user_id: Nullable(user.map(UserId::as_uuid)),
         }
     }
 }
