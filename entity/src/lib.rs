@@ -6,6 +6,7 @@ pub mod client_origin;
 pub mod consent;
 pub mod grant;
 pub mod initial_access_token;
+pub mod invitation;
 pub mod session;
 pub mod signing_key;
 pub mod tag_key;
@@ -21,6 +22,7 @@ pub const TENANT_TABLES: &[&str] = &[
     "single_use",
     "client_origins",
     "initial_access_tokens",
+    "invitations",
     "consents",
     "grants",
     "sessions",

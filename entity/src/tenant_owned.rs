@@ -28,6 +28,7 @@ tenant_owned!(
     client,
     client_origin,
     initial_access_token,
+    invitation,
     session,
     grant,
     consent,

@@ -184,6 +184,7 @@ pub async fn replace(
     metadata.require_pkce |= before.require_pkce;
     metadata.resources.clone_from(&before.resources);
     metadata.introspection = before.introspection;
+    metadata.lifetimes = before.lifetimes;
     let scopes = before.scope.clone();
     metadata.scope = metadata.scope.union(&scopes.filtered(|one| {
         members

@@ -90,6 +90,18 @@ pub enum Error {
     /// The tenant's policy doesn't let anyone sign up.
     #[error("sign-up is closed")]
     SignupClosed,
+    /// The tenant's policy lets nobody sign up who wasn't invited.
+    #[error("sign-up needs an invitation")]
+    InvitationRequired,
+    /// Unknown, expired, used, revoked, another tenant's or for another address; nobody learns which.
+    #[error("the invitation does not count")]
+    InvitationInvalid,
+    /// The invitation can't be taken back any more.
+    #[error("the invitation was accepted")]
+    InvitationAccepted,
+    /// As many invitations wait as the policy lets.
+    #[error("too many invitations wait")]
+    TooManyInvitations,
     /// The token was not granted enough.
     #[error("the token was not granted {0}")]
     InsufficientScope(&'static str),

@@ -21,10 +21,10 @@ use crate::{
     app::App,
     domain::{
         audit::{Actor, Event, EventKind},
-        client::ClientId,
+        client::{ClientId, lifetimes::TokenLifetimes},
         grant::GrantView,
         id::{GrantId, SessionId},
-        refresh::{Lifetimes, Presented, RefreshToken, Refusal, Secret, Successor, UntrustedToken},
+        refresh::{Presented, RefreshToken, Refusal, Secret, Successor, UntrustedToken},
         secret::Key256,
         tenant::TenantScope,
         timestamp::Timestamp,
@@ -53,6 +53,7 @@ pub async fn refresh(
         authenticated_at: grant.authenticated_at,
         user: &grant.user,
         with_profile: true,
+        ttl: TokenLifetimes::of(tenant.policy(), &grant.client).access_token,
     };
     let not_after = grant.floor.absolute_end;
     let (access_token, access_token_ttl) =
@@ -215,10 +216,7 @@ impl Attempt<'_> {
                     digest: self.token.secret.digest(),
                 },
                 successor: successor.clone(),
-                lifetimes: Lifetimes {
-                    idle: self.tenant.policy().refresh_idle_ttl(),
-                    retry_window: self.tenant.policy().refresh_retry_window(),
-                },
+                lifetimes: TokenLifetimes::of(self.tenant.policy(), &grant.client).refresh,
                 now: self.now,
                 clock_offset: self.app.clock.offset_micros(),
             };

@@ -13,8 +13,9 @@ use super::{
     api::{
         admin::{
             audit_events::AuditEventsApi, client_secrets::ClientSecretsApi, clients::ClientsApi,
-            keys::KeysApi, master_keys::MasterKeysApi, settings::SettingsApi, sign_ins::SignInsApi,
-            tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
+            invitations::InvitationsApi, keys::KeysApi, master_keys::MasterKeysApi,
+            settings::SettingsApi, sign_ins::SignInsApi, tenants::TenantsApi,
+            user_import::UserImportApi, users::UsersApi,
         },
         discovery::DiscoveryApi,
         oauth::OAuthApi,
@@ -35,6 +36,7 @@ type Apis = (
     TenantsApi,
     UsersApi,
     UserImportApi,
+    InvitationsApi,
     ClientsApi,
     ClientSecretsApi,
     AuditEventsApi,
@@ -54,6 +56,7 @@ pub fn service() -> OpenApiService<Apis, ()> {
         TenantsApi,
         UsersApi,
         UserImportApi::default(),
+        InvitationsApi,
         ClientsApi,
         ClientSecretsApi,
         AuditEventsApi,
@@ -126,6 +129,7 @@ fn exemplify_problems(document: &mut Value) {
 /// of the examples.)
 const WRITE_ONLY: &[(&str, &str)] = &[
     ("SignupBody", "password"),
+    ("SignupBody", "invitation"),
     ("LoginBody", "password"),
     ("RefreshTokenBody", "refresh_token"),
 ];

@@ -318,3 +318,44 @@ async fn ids_that_lead_elsewhere_are_never_sent() {
         .await;
     assert_eq!(acme.json()["state"], "active");
 }
+
+#[tokio::test]
+async fn an_operator_invites_from_a_terminal() {
+    let cli = Cli::new().await;
+    cli.json(&["tenant", "create", "acme"]).await;
+    let invite = ["user", "invite", "acme", "--email", "grace@example.com"];
+    let first = cli
+        .json(&[&invite[..], &["--name", "Grace", "--expires-in", "3600"]].concat())
+        .await;
+    let link = first["link"].as_str().unwrap();
+    assert!(link.contains("/t/acme/signup?invitation=thi_"), "{first}");
+    // For people too: it is told this once.
+    let second = cli.run(&invite).await;
+    assert!(
+        second.out.contains("/t/acme/signup?invitation=thi_"),
+        "{}",
+        second.out
+    );
+    let states = async |state: &str| {
+        let list = cli
+            .json(&["user", "invitations", "acme", "--state", state])
+            .await;
+        let items = list.as_array().unwrap().clone();
+        items
+            .into_iter()
+            .map(|one| one["invitation_id"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(states("revoked").await, [first["invitation_id"].clone()]);
+    let pending = states("pending").await;
+    let id = pending[0].as_str().unwrap();
+    let revoked = cli.run(&["user", "revoke-invitation", "acme", id]).await;
+    assert_eq!(
+        (revoked.status, revoked.out),
+        (Some(0), format!("invitation {id} is revoked\n"))
+    );
+    assert_eq!(states("pending").await, [] as [Value; 0]);
+    let wrong = cli.run(&["user", "invite", "acme", "--email", "x"]).await;
+    assert_eq!(wrong.status, Some(1));
+    assert!(wrong.err.contains("email"), "{}", wrong.err);
+}

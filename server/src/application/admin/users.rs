@@ -214,7 +214,7 @@ pub(super) fn written(user: &User) -> Value {
     })
 }
 
-/// Deletes a user with its sessions, grants and consents.
+/// Deletes a user with its sessions, grants and consents; no link that is still about brings it back.
 pub async fn delete(
     app: &App,
     admin: &Administration,
@@ -225,7 +225,12 @@ pub async fn delete(
     let mut work = app.store.begin(admin.tenant()).await?;
     let user = work.user(id).await?.ok_or(Error::NotFound)?;
     let ended = work.delete_user(id).await?.ok_or(Error::NotFound)?;
+    let revoked = work.revoke_invitations_of(&user.email, now).await?;
     work.commit().await?;
+    for invitation in revoked {
+        let event = Event::new(EventKind::InvitationRevoked).target(invitation);
+        admin.note(app, event, now);
+    }
     let event = Event::new(EventKind::UserDeleted)
         .target(id)
         .before(written(&user));

@@ -11,6 +11,7 @@ mod clients;
 mod consents;
 mod foreign_jwts;
 mod grants;
+mod invitations;
 mod keys;
 mod logout_notifier;
 mod outbound;
@@ -31,6 +32,7 @@ pub use clients::{Clients, InitialAccessToken};
 pub use consents::Consents;
 pub use foreign_jwts::{ForeignHeader, ForeignJwtRefused, ForeignJwts};
 pub use grants::{GrantFilter, Grants};
+pub use invitations::{InvitationFilter, Invitations};
 pub use keys::{
     AccessTokens, JwtKind, Jwts, KeyChange, KeyDecision, KeyDirectory, KeyEdit, KeyMaker, KeyStore,
     Keyring, Keys, KeysChanged, StoredKeys, StoredSigningKey, TenantKeys,

@@ -168,6 +168,10 @@ impl From<Error> for Problem {
             Error::TooManySecrets => Self::new(Kind::TooManySecrets),
             Error::Stale => Self::new(Kind::StaleUpdate),
             Error::SignupClosed => Self::new(Kind::SignupClosed),
+            Error::InvitationRequired => Self::new(Kind::InvitationRequired),
+            Error::InvitationInvalid => Self::new(Kind::InvitationInvalid),
+            Error::InvitationAccepted => Self::new(Kind::InvitationAccepted),
+            Error::TooManyInvitations => Self::new(Kind::TooManyInvitations),
             Error::InsufficientScope(scope) => {
                 Self::new(Kind::InsufficientScope).detail(format!("The scope {scope} is needed."))
             }

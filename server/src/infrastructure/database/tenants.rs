@@ -367,7 +367,7 @@ pub(super) fn read_tenant(row: tenant::Model) -> Result<Tenant, StoreError> {
             SUSPENDED => TenantState::Suspended,
             _ => return Err(at.corrupt("state")),
         },
-        policy: at.read("policy", serde_json::from_str(&row.policy))?,
+        policy: at.read("policy", Policy::from_stored(&row.policy))?,
         not_before: time(row.not_before),
         created_at: Timestamp::from_micros(row.created_at),
         updated_at: Timestamp::from_micros(row.updated_at),

@@ -124,6 +124,7 @@ const NEUTRAL: &[&str] = &[
     "id_token_ttl",
     "initiate_login_uri",
     "introspection",
+    "invitations_max_pending",
     "jwks",
     "jwks_max_age",
     "jwks_uri",
@@ -171,7 +172,7 @@ const NEUTRAL: &[&str] = &[
     "session_absolute_ttl",
     "session_idle_ttl",
     "settings",
-    "signup_open",
+    "signup",
     "since",
     "slug",
     "software_id",
@@ -204,6 +205,8 @@ fn artefact_named(name: &str) -> Option<What> {
         "consent_id" => What::ConsentId,
         "kid" => What::KeyId,
         "event_id" => What::EventId,
+        "invitation_id" => What::InvitationId,
+        "invitation" => What::InvitationToken,
         "cursor" => What::Cursor,
         "If-Match" => What::ETag,
         "refresh_token" => What::RefreshToken,
@@ -223,6 +226,7 @@ const NAMES_OF_NEW_THINGS: &[(&str, &str)] = &[
     ("update_user", "email"),
     ("update_user", "external_id"),
     ("signup", "email"),
+    ("create_invitation", "email"),
     ("create_client", "client_id"),
     // The address names the client; the body repeats it.
     ("update_client", "client_id"),
@@ -235,7 +239,6 @@ const TAKE_NOTHING: &[&str] = &[
     "get_jwks",
     "get_openid_configuration",
     "get_openid_configuration_well_known_first",
-    "signup",
 ];
 
 /// What a browser at the hosted pages holds; the document has no scheme for it, for no client sends it.
