@@ -30,6 +30,7 @@ tenant_owned!(
     initial_access_token,
     session,
     grant,
+    idempotency_key,
     consent,
     signing_key,
     tag_key

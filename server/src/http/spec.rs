@@ -13,8 +13,9 @@ use super::{
     api::{
         admin::{
             audit_events::AuditEventsApi, client_secrets::ClientSecretsApi, clients::ClientsApi,
-            keys::KeysApi, master_keys::MasterKeysApi, settings::SettingsApi, sign_ins::SignInsApi,
-            tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
+            keys::KeysApi, master_keys::MasterKeysApi, registration_tokens::RegistrationTokensApi,
+            settings::SettingsApi, sign_ins::SignInsApi, tenants::TenantsApi,
+            user_import::UserImportApi, users::UsersApi,
         },
         discovery::DiscoveryApi,
         oauth::OAuthApi,
@@ -37,6 +38,7 @@ type Apis = (
     UserImportApi,
     ClientsApi,
     ClientSecretsApi,
+    RegistrationTokensApi,
     AuditEventsApi,
     KeysApi,
     MasterKeysApi,
@@ -56,6 +58,7 @@ pub fn service() -> OpenApiService<Apis, ()> {
         UserImportApi,
         ClientsApi,
         ClientSecretsApi,
+        RegistrationTokensApi,
         AuditEventsApi,
         KeysApi,
         MasterKeysApi,

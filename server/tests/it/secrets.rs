@@ -48,6 +48,7 @@ async fn no_secret_reaches_a_log_at_any_level() {
             file["operator_token"].as_str().unwrap(),
         )
         .await;
+    let told_once = client_made_once(&dev).await;
     let (oauth_secrets, tenant_path) = oauth_story(&dev).await;
     let master_key = std::fs::read_to_string(dev.folder().join("master.key")).unwrap();
     let log = dev.stop().await;
@@ -74,6 +75,8 @@ async fn no_secret_reaches_a_log_at_any_level() {
         demo_password,
         master_key,
         "$argon2id",
+        IDEMPOTENCY_KEY,
+        &told_once,
     ] {
         assert!(!log.contains(secret), "a secret is in the log");
     }
@@ -109,12 +112,34 @@ async fn no_secret_reaches_a_log_at_any_level() {
         access_payload,
         operator,
         client_secret,
+        IDEMPOTENCY_KEY,
+        &told_once,
     ] {
         assert!(
             !contains(&kept, secret.as_bytes()),
             "a secret is in the database"
         );
     }
+}
+
+const IDEMPOTENCY_KEY: &str = "planted-idempotency-key-51d2";
+
+/// The secret of a client that was made under a key, and is told again to whoever has the key.
+async fn client_made_once(dev: &Dev) -> String {
+    let (client, file) = (dev.client(), dev.file());
+    let operator = file["operator_token"].as_str().unwrap();
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let request = client
+            .request(reqwest::Method::POST, "/admin/v1/tenants/demo/clients")
+            .bearer_auth(operator)
+            .header("idempotency-key", IDEMPOTENCY_KEY)
+            .json(&json!({ "redirect_uris": ["https://rp.example/cb"] }));
+        let answer = client.send(request).await;
+        told.push(answer.body["client_secret"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(told[0], told[1]);
+    told.remove(0)
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -5,6 +5,7 @@ pub mod audit_events;
 pub mod client_secrets;
 pub mod clients;
 pub mod keys;
+pub mod registration_tokens;
 pub mod settings;
 pub mod sign_ins;
 pub mod tenants;

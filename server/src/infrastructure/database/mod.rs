@@ -12,6 +12,7 @@ mod consents;
 mod error;
 mod floors;
 mod grants;
+mod kept_answers;
 mod key_directory;
 mod keys;
 mod rotations;

@@ -40,6 +40,7 @@ pub(super) enum What {
     Code,
     IdToken,
     InitialToken,
+    InitialTokenId,
     RegistrationToken,
     /// The sessions of a browser at the hosted pages.
     BrowserCookies,
@@ -262,6 +263,7 @@ async fn registration(tenant: &Tenant, values: &mut BTreeMap<What, String>) {
         let token = text(&made["token"]);
         if what == What::InitialToken {
             values.insert(what, token);
+            values.insert(What::InitialTokenId, text(&made["id"]));
             continue;
         }
         let client = tenant.client(0);

@@ -152,6 +152,7 @@ fn nothing(what: What) -> String {
         | What::SessionId
         | What::GrantId
         | What::ConsentId
+        | What::InitialTokenId
         | What::EventId => "01900000-0000-7000-8000-000000000000",
         What::ClientId | What::RegisteredClientId => "c_AAAAAAAAAAAAAAAAAAAA",
         What::Email => "nobody@nowhere.example",

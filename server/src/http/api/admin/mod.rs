@@ -6,6 +6,7 @@ pub mod clients;
 pub mod keys;
 pub mod master_keys;
 mod page;
+pub mod registration_tokens;
 pub mod settings;
 pub mod sign_ins;
 pub mod tenants;
