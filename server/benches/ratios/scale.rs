@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use sea_orm::{ConnectionTrait as _, Database, TransactionTrait as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::http::{expect_success, parse, request};
 use crate::product::{Installation, Product, Stores};
@@ -42,6 +42,9 @@ impl Scale {
         listed: 100_000,
     };
 }
+
+/// How many users are imported on each side.
+const IMPORTED: usize = 2_000;
 
 /// In the small installation.
 const FEW_TENANTS: usize = 10;
@@ -81,6 +84,8 @@ impl Compared {
 pub(crate) struct Scaled {
     scale: Scale,
     rows: Vec<Compared>,
+    /// Users a second, into a tenant without any, among few and lots.
+    imported: [f64; 2],
 }
 
 impl Scaled {
@@ -104,6 +109,11 @@ impl Scaled {
                 row.ratio()
             );
         }
+        let [few, lots] = self.imported;
+        let _ = writeln!(
+            out,
+            "import of {IMPORTED} users: {few:.0} users/s among few, {lots:.0} among lots"
+        );
         out
     }
 
@@ -135,7 +145,12 @@ pub(crate) async fn measure(folder: &Path, urls: [String; 2], scale: Scale) -> R
         let get = |side: &mut Side| side.call("GET", path, None);
         rows.push(compare(name, &mut small, &mut large, get)?);
     }
-    Ok(Scaled { scale, rows })
+    let imported = [small.import().await?, large.import().await?];
+    Ok(Scaled {
+        scale,
+        rows,
+        imported,
+    })
 }
 
 fn compare(
@@ -232,6 +247,36 @@ impl Side {
         self.made += 1;
         let body = json!({ "slug": format!("made{}", self.made) }).to_string();
         self.call("POST", "/tenants", Some(&body))
+    }
+
+    /// Its answer comes in parts, so a client library reads it. The server counts the rate itself.
+    async fn import(&mut self) -> Result<f64> {
+        let body = json!({ "slug": "imported" }).to_string();
+        self.call("POST", "/tenants", Some(&body))?;
+        let line = |n: usize| {
+            let email = format!("i{n}@example.com");
+            let user = json!({ "external_id": n.to_string(), "name": "A user", "email": email });
+            format!("{user}\n")
+        };
+        let address = self.product.address;
+        // Fails when it was installed before: then it is there.
+        let _installed_before = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let answer = reqwest::Client::new()
+            .post(format!(
+                "http://{address}/admin/v1/tenants/imported/users/import"
+            ))
+            .bearer_auth(&self.product.operator_token)
+            .header("content-type", "application/x-ndjson")
+            .body((0..IMPORTED).map(line).collect::<String>())
+            .send()
+            .await?
+            .text()
+            .await?;
+        let last = answer.lines().last().context("no answer")?;
+        let summary: Value = serde_json::from_str(last).context("no summary")?;
+        ensure!(summary["summary"]["failed"] == 0, "{last}");
+        let rate = summary["summary"]["users_per_second"].as_f64();
+        rate.context("no rate")
     }
 
     fn call(&mut self, method: &str, path: &str, body: Option<&str>) -> Result<()> {

@@ -1,4 +1,5 @@
-//! The audit log forgets: what is older than the tenant wants to keep goes, a bounded part at a time.
+//! The audit log forgets: what is older than the tenant wants to keep goes, a bounded part at a time; and in the
+//! same round the answers that were remembered for retries and have ended.
 
 use std::{fmt, sync::Arc, time::Duration};
 

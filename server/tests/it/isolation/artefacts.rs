@@ -163,6 +163,12 @@ impl Artefacts {
                 "/audit-events".to_owned(),
                 "id",
             ),
+            (
+                What::InitialTokenId,
+                "list_registration_tokens",
+                "/registration-tokens".to_owned(),
+                "id",
+            ),
             (What::ClientId, "list_clients", String::new(), ""),
         ];
         for (what, operation, path, member) in lists {
@@ -263,7 +269,6 @@ async fn registration(tenant: &Tenant, values: &mut BTreeMap<What, String>) {
         let token = text(&made["token"]);
         if what == What::InitialToken {
             values.insert(what, token);
-            values.insert(What::InitialTokenId, text(&made["id"]));
             continue;
         }
         let client = tenant.client(0);

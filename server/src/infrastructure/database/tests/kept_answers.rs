@@ -81,10 +81,11 @@ async fn of_two_answers_under_one_id_the_first_stays_until_it_ends(db: Fixture) 
 async fn answers_that_have_ended_go_in_batches(db: Fixture) {
     let acme = new_tenant(&db, "acme").await;
     let store = DatabaseStore::new(db.clone());
-    let late = now() + Duration::from_secs(60);
+    let at = now();
+    let late = at + Duration::from_secs(60);
     let mut work = store.begin(&acme).await.unwrap();
     for id in ["a", "b", "c"] {
-        work.keep_answer(&answer(id, now())).await.unwrap();
+        work.keep_answer(&answer(id, at)).await.unwrap();
     }
     work.keep_answer(&answer("alive", late)).await.unwrap();
     for gone in [2, 1, 0] {
