@@ -182,7 +182,10 @@ impl Clients for TenantTx {
         let query = self
             .find::<initial_access_token::Entity>()
             .filter(initial_access_token::Column::Id.eq(id.as_uuid()));
-        self.one(query).await?.map(read_initial_access).transpose()
+        self.one(query)
+            .await?
+            .map(|row| read_initial_access(&row))
+            .transpose()
     }
 
     async fn initial_access_page(
@@ -198,7 +201,7 @@ impl Clients for TenantTx {
             .latest_id_first(initial_access_token::Column::Id)
             .at_most(limit.into());
         let rows = self.all(query).await?;
-        rows.into_iter().map(read_initial_access).collect()
+        rows.iter().map(read_initial_access).collect()
     }
 
     async fn delete_initial_access(
@@ -212,7 +215,9 @@ impl Clients for TenantTx {
     }
 }
 
-fn read_initial_access(row: initial_access_token::Model) -> Result<InitialAccessToken, StoreError> {
+fn read_initial_access(
+    row: &initial_access_token::Model,
+) -> Result<InitialAccessToken, StoreError> {
     let at = Row {
         table: "initial_access_tokens",
         id: &row.id,
