@@ -31,6 +31,7 @@ tenant_owned!(
     invitation,
     session,
     grant,
+    idempotency_key,
     consent,
     signing_key,
     tag_key

@@ -81,6 +81,9 @@ pub enum Error {
     /// The client has as many secrets as it may.
     #[error("the client has too many secrets")]
     TooManySecrets,
+    /// Another request had this `Idempotency-Key`.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyReused,
     /// The signing key can't do what was asked.
     #[error(transparent)]
     Key(#[from] KeyRefusal),

@@ -12,6 +12,7 @@ pub mod dynamic_registration;
 pub mod end_session;
 pub mod error;
 pub mod id_token;
+pub mod idempotency;
 pub mod interaction;
 pub mod introspect;
 pub mod issue;

@@ -163,6 +163,7 @@ event_kinds! {
     ClientSecretCreated = "client.secret_created",
     ClientSecretDeleted = "client.secret_deleted",
     RegistrationTokenCreated = "registration_token.created",
+    RegistrationTokenDeleted = "registration_token.deleted",
     TenantCreated = "tenant.created",
     TenantChanged = "tenant.changed",
     TenantSuspended = "tenant.suspended",

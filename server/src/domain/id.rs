@@ -86,6 +86,10 @@ id_type!(
     ConsentId
 );
 id_type!(
+    /// A token that allows to register clients.
+    InitialAccessTokenId
+);
+id_type!(
     /// An entry of the audit log.
     AuditEntryId
 );

@@ -14,6 +14,7 @@ pub mod consent;
 pub mod email;
 pub mod grant;
 pub mod id;
+pub mod idempotency;
 pub mod invitation;
 pub mod key_rotation;
 pub mod merge_patch;

@@ -14,6 +14,7 @@ use super::{
         admin::{
             audit_events::AuditEventsApi, client_secrets::ClientSecretsApi, clients::ClientsApi,
             invitations::InvitationsApi, keys::KeysApi, master_keys::MasterKeysApi,
+            registration_tokens::RegistrationTokensApi,
             settings::SettingsApi, sign_ins::SignInsApi, tenants::TenantsApi,
             user_import::UserImportApi, users::UsersApi,
         },
@@ -39,6 +40,7 @@ type Apis = (
     InvitationsApi,
     ClientsApi,
     ClientSecretsApi,
+    RegistrationTokensApi,
     AuditEventsApi,
     KeysApi,
     MasterKeysApi,
@@ -59,6 +61,7 @@ pub fn service() -> OpenApiService<Apis, ()> {
         InvitationsApi,
         ClientsApi,
         ClientSecretsApi,
+        RegistrationTokensApi,
         AuditEventsApi,
         KeysApi,
         MasterKeysApi,

@@ -10,8 +10,8 @@ use crate::{
     application::{
         error::StoreError,
         ports::{
-            Freshness, NewTenantKeys, SessionView, Store, Swept, TenantAt, TenantPosition, Tenants,
-            Views,
+            Freshness, KeptCreation, NewTenantKeys, SessionView, Store, Swept, TenantAt,
+            TenantPosition, Tenants, Views,
         },
     },
     domain::{
@@ -155,8 +155,17 @@ impl Tenants for CachedTenants {
         tenant: &Tenant,
         keys: &NewTenantKeys,
         client: &Client,
+        kept: Option<&KeptCreation>,
     ) -> Result<(), StoreError> {
-        self.inner.create(tenant, keys, client).await
+        self.inner.create(tenant, keys, client, kept).await
+    }
+
+    async fn by_creation(
+        &self,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError> {
+        self.inner.by_creation(digest, now).await
     }
 
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
@@ -341,8 +350,17 @@ mod tests {
             _: &Tenant,
             _: &NewTenantKeys,
             _: &Client,
+            _: Option<&KeptCreation>,
         ) -> Result<(), StoreError> {
             Ok(())
+        }
+
+        async fn by_creation(
+            &self,
+            _: &[u8; 32],
+            _: Timestamp,
+        ) -> Result<Option<Tenant>, StoreError> {
+            Ok(None)
         }
 
         async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {

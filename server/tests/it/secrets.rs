@@ -48,6 +48,7 @@ async fn no_secret_reaches_a_log_at_any_level() {
             file["operator_token"].as_str().unwrap(),
         )
         .await;
+    let told_once = client_made_once(&dev).await;
     let (oauth_secrets, tenant_path) = oauth_story(&dev).await;
     let invitation = invitation_story(&dev).await;
     let master_key = std::fs::read_to_string(dev.folder().join("master.key")).unwrap();
@@ -77,6 +78,8 @@ async fn no_secret_reaches_a_log_at_any_level() {
         "$argon2id",
         &invitation,
         &invitation[4..30],
+        IDEMPOTENCY_KEY,
+        &told_once,
     ] {
         assert!(!log.contains(secret), "a secret is in the log");
     }
@@ -114,6 +117,8 @@ async fn no_secret_reaches_a_log_at_any_level() {
         client_secret,
         &invitation,
         &invitation[4..30],
+        IDEMPOTENCY_KEY,
+        &told_once,
     ] {
         assert!(
             !contains(&kept, secret.as_bytes()),
@@ -149,6 +154,26 @@ async fn invitation_story(dev: &Dev) -> String {
     let used = browser.open(&link).await.page();
     assert_eq!(used.answer.status.as_u16(), 403);
     token
+}
+
+const IDEMPOTENCY_KEY: &str = "planted-idempotency-key-51d2";
+
+/// The secret of a client that was made under a key, and is told again to whoever has the key.
+async fn client_made_once(dev: &Dev) -> String {
+    let (client, file) = (dev.client(), dev.file());
+    let operator = file["operator_token"].as_str().unwrap();
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let request = client
+            .request(reqwest::Method::POST, "/admin/v1/tenants/demo/clients")
+            .bearer_auth(operator)
+            .header("idempotency-key", IDEMPOTENCY_KEY)
+            .json(&json!({ "redirect_uris": ["https://rp.example/cb"] }));
+        let answer = client.send(request).await;
+        told.push(answer.body["client_secret"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(told[0], told[1]);
+    told.remove(0)
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

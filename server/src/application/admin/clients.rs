@@ -7,7 +7,9 @@ use crate::{
     app::App,
     application::{
         error::{Error, StoreError},
+        idempotency::Draft,
         page::{Page, size_of, with_one_more},
+        ports::UnitOfWork,
         refresh::Ended,
         registration,
     },
@@ -45,7 +47,7 @@ pub async fn register(
     admin: &Administration,
     members: &Map<String, Value>,
     now: Timestamp,
-) -> Result<(Client, Option<OpaqueToken<ClientSecret>>), Error> {
+) -> Result<Draft<(Client, Option<OpaqueToken<ClientSecret>>)>, Error> {
     let Registration {
         id,
         first_party,
@@ -60,12 +62,13 @@ pub async fn register(
         metadata,
         registration_access: None,
     };
-    let (client, secret) = create(app, admin.tenant(), command, now).await?;
+    let (client, secret) = draw(app, command, now);
+    let mut work = app.store.begin(admin.tenant()).await?;
+    add(&mut *work, &client).await?;
     let event = Event::new(EventKind::ClientCreated)
         .target(&client.id)
         .after(written(&client));
-    admin.note(app, event, now);
-    Ok((client, secret))
+    Ok(Draft::new((client, secret), work, event))
 }
 
 /// Makes a client; one that authenticates with a secret gets it.
@@ -77,13 +80,17 @@ pub async fn create(
 ) -> Result<(Client, Option<OpaqueToken<ClientSecret>>), Error> {
     let (client, secret) = draw(app, command, now);
     let mut work = app.store.begin(tenant).await?;
-    match work.add_client(&client).await {
-        Err(StoreError::Conflict("clients_pkey")) => return Err(Error::ClientIdTaken),
-        other => other?,
-    }
+    add(&mut *work, &client).await?;
     work.commit().await?;
     tracing::info!(tenant = %tenant.slug(), client.id = %client.id, "client created");
     Ok((client, secret))
+}
+
+async fn add(work: &mut dyn UnitOfWork, client: &Client) -> Result<(), Error> {
+    match work.add_client(client).await {
+        Err(StoreError::Conflict("clients_pkey")) => Err(Error::ClientIdTaken),
+        other => Ok(other?),
+    }
 }
 
 /// A client with its id and secret, not stored yet.

@@ -6,6 +6,7 @@ pub mod client_secrets;
 pub mod clients;
 pub mod invitations;
 pub mod keys;
+pub mod registration_tokens;
 pub mod settings;
 pub mod sign_ins;
 pub mod tenants;

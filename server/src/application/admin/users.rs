@@ -8,6 +8,7 @@ use crate::{
     app::App,
     application::{
         error::{Error, StoreError},
+        idempotency::Draft,
         logout::{self, SessionsEnded},
         page::{Page, size_of, with_one_more},
         ports::{UserFilter, UserPosition, UserWithHash},
@@ -33,7 +34,7 @@ pub async fn create(
     admin: &Administration,
     members: &Map<String, Value>,
     now: Timestamp,
-) -> Result<UserWithHash, Error> {
+) -> Result<Draft<UserWithHash>, Error> {
     let tenant = admin.tenant();
     let mut members = members.clone();
     let secret = take_secret(app, tenant, &mut members).map_err(Error::Invalid)?;
@@ -46,12 +47,10 @@ pub async fn create(
     };
     let mut work = app.store.begin(tenant).await?;
     conflicts(work.add_user(&user, hash.as_ref()).await)?;
-    work.commit().await?;
     let event = Event::new(EventKind::UserCreated)
         .target(user.id)
         .after(written(&user));
-    admin.note(app, event, now);
-    Ok((user, hash))
+    Ok(Draft::new((user, hash), work, event))
 }
 
 /// What a new user may sign in with.

@@ -12,6 +12,7 @@ mod consents;
 mod foreign_jwts;
 mod grants;
 mod invitations;
+mod kept_answers;
 mod keys;
 mod logout_notifier;
 mod outbound;
@@ -28,14 +29,15 @@ mod views;
 pub use audit::{AuditFilter, AuditLog, AuditTrail};
 pub use background::{Agenda, BackgroundWork, Due};
 pub use client_keys::ClientKeySets;
-pub use clients::{Clients, InitialAccessToken};
+pub use clients::Clients;
 pub use consents::Consents;
 pub use foreign_jwts::{ForeignHeader, ForeignJwtRefused, ForeignJwts};
 pub use grants::{GrantFilter, Grants};
 pub use invitations::{InvitationFilter, Invitations};
+pub use kept_answers::{KeptAnswer, KeptAnswers, KeptCreation};
 pub use keys::{
-    AccessTokens, JwtKind, Jwts, KeyChange, KeyDecision, KeyDirectory, KeyEdit, KeyMaker, KeyStore,
-    Keyring, Keys, KeysChanged, StoredKeys, StoredSigningKey, TenantKeys,
+    AccessTokens, JwtKind, Jwts, KeyAnswer, KeyChange, KeyDecision, KeyDirectory, KeyEdit,
+    KeyMaker, KeyStore, Keyring, Keys, KeysChanged, StoredKeys, StoredSigningKey, TenantKeys,
 };
 pub use logout_notifier::{LogoutNotice, LogoutNotifier, LogoutTokens};
 pub use outbound::{Outbound, OutboundError};

@@ -192,7 +192,10 @@ impl User {
                 if let Some(file) = password_file {
                     body["password"] = first_line(file)?.as_str().into();
                 }
-                out.object(&api.post(&format!("/tenants/{tenant}/users"), &body).await?)
+                out.object(
+                    &api.create(&format!("/tenants/{tenant}/users"), &body)
+                        .await?,
+                )
             }
             Command::Invite {
                 tenant,

@@ -166,6 +166,7 @@ impl From<Error> for Problem {
             Error::ClientIdTaken => Self::new(Kind::ClientIdTaken),
             Error::Key(refusal) => refusal.into(),
             Error::TooManySecrets => Self::new(Kind::TooManySecrets),
+            Error::IdempotencyKeyReused => Self::new(Kind::IdempotencyKeyReused),
             Error::Stale => Self::new(Kind::StaleUpdate),
             Error::SignupClosed => Self::new(Kind::SignupClosed),
             Error::InvitationRequired => Self::new(Kind::InvitationRequired),
@@ -196,6 +197,10 @@ impl From<Error> for Problem {
                 log_chain(&error);
                 Self::unavailable()
             }
+            // The same request is being carried out, and its answer could not be read yet.
+            Error::Store(StoreError::Conflict(
+                "idempotency_keys_pkey" | "tenants_creation_digest_key",
+            )) => Self::unavailable(),
             // What it would have belonged to was deleted in the meantime.
             Error::Store(StoreError::Conflict("foreign_key")) => Self::new(Kind::NotFound),
             Error::Store(StoreError::Conflict(_) | StoreError::Corrupt { .. })

@@ -99,6 +99,13 @@ kinds! {
         "It was changed in the meantime",
         "Read it again, apply your change to what it is now, and send its new ETag in `If-Match`.",
     ),
+    IdempotencyKeyReused = (
+        422,
+        "idempotency-key-reused",
+        "The idempotency key was used for another request",
+        "Send a fresh `Idempotency-Key` with every new request, and the same one only with retries of the very \
+        same request.",
+    ),
     SignupClosed = (
         403,
         "signup-closed",

@@ -7,6 +7,7 @@ use crate::application::error::StoreError;
 /// Constraint names, and how SQLite names the same: by columns.
 const CONSTRAINTS: &[(&str, &str)] = &[
     ("tenants_slug_key", "tenants.slug"),
+    ("tenants_creation_digest_key", "tenants.creation_digest"),
     ("tenants_pkey", "tenants.id"),
     ("users_tenant_id_email_key", "users.tenant_id, users.email"),
     (

@@ -13,6 +13,7 @@ mod error;
 mod floors;
 mod grants;
 mod invitations;
+mod kept_answers;
 mod key_directory;
 mod keys;
 mod rotations;

@@ -325,10 +325,13 @@ async fn begin(
         })
         .await?;
     if db.dialect() == Dialect::Postgres {
-        // `true`: until the end of this transaction, so a pooled connection forgets it.
+        // `true`: until the end of this transaction, so a pooled connection forgets it. Our queries walk an
+        // index in the order of their answer and stop at the page's end. Of a tenant that is much larger than
+        // its statistics say, a planner that may collect a bitmap believes that it is cheaper to fetch all
+        // rows and sort them.
         tx.execute_raw(Statement::from_sql_and_values(
             tx.get_database_backend(),
-            "SELECT set_config('app.tenant_id', $1, true)",
+            "SELECT set_config('app.tenant_id', $1, true), set_config('enable_bitmapscan', 'off', true)",
             [tenant.to_string().into()],
         ))
         .await?;

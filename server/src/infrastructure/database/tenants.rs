@@ -15,7 +15,10 @@ use super::{
 use crate::{
     application::{
         error::StoreError,
-        ports::{Clients, NewTenantKeys, Swept, TenantAt, TenantPosition, Tenants},
+        ports::{
+            Clients, KeptAnswers, KeptCreation, NewTenantKeys, Swept, TenantAt, TenantPosition,
+            Tenants,
+        },
     },
     domain::{
         client::Client,
@@ -34,6 +37,10 @@ const LAST: &str = "\u{10ffff}";
 
 const ACTIVE: &str = "active";
 const SUSPENDED: &str = "suspended";
+
+const FORGET_EARLIER_CREATION: &str = "\
+UPDATE tenants SET creation_digest = NULL, creation_ends_at = NULL \
+WHERE id <> $1 AND creation_digest = $2 AND creation_ends_at <= $3";
 
 /// The directory of tenants in a database.
 #[derive(Clone, Debug)]
@@ -54,10 +61,19 @@ impl Tenants for DatabaseTenants {
         tenant: &Tenant,
         keys: &NewTenantKeys,
         client: &Client,
+        kept: Option<&KeptCreation>,
     ) -> Result<(), StoreError> {
         let mut tx = TenantTx::begin(&self.db, tenant.id, Access::Write).await?;
         let policy = serde_json::to_string(&tenant.policy)
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        if let Some(kept) = kept {
+            // What was made under the same key in earlier times is another story.
+            let values = [
+                kept.digest.to_vec().into(),
+                tenant.created_at.as_micros().into(),
+            ];
+            tx.execute_sql(FORGET_EARLIER_CREATION, values).await?;
+        }
         tx.insert_directory_row(tenant::ActiveModel {
             slug: Set(tenant.slug.as_str().to_owned()),
             name: Set(tenant.name.clone()),
@@ -73,13 +89,34 @@ impl Tenants for DatabaseTenants {
             keys_due_at: Set(first_due_at(tenant, keys).map(Timestamp::as_micros)),
             audit_sweep_at: Set(tenant.created_at.as_micros()),
             jwks_cached_until: Set(tenant.jwks_cached_until.map(Timestamp::as_micros)),
+            creation_digest: Set(kept.map(|kept| kept.digest.to_vec())),
+            creation_ends_at: Set(kept.map(|kept| kept.answer.ends_at.as_micros())),
             ..tenant::ActiveModel::default()
         })
         .await?;
         tx.add_signing_key(&keys.signing_key).await?;
         tx.add_tag_key(&keys.tag_key, tenant.created_at).await?;
         tx.add_client(client).await?;
+        if let Some(kept) = kept {
+            tx.keep_answer(&kept.answer).await?;
+        }
         tx.finish().await
+    }
+
+    async fn by_creation(
+        &self,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError> {
+        tenant::Entity::find()
+            .filter(tenant::Column::CreationDigest.eq(digest.to_vec()))
+            .filter(tenant::Column::CreationEndsAt.gt(now.as_micros()))
+            .filter(tenant::Column::DeletedAt.is_null())
+            .one(self.db.connection())
+            .await
+            .map_err(store_error)?
+            .map(read_tenant)
+            .transpose()
     }
 
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
@@ -203,6 +240,14 @@ impl Tenants for DatabaseTenants {
             .col_expr(tenant::Column::Policy, Expr::value("{}"))
             .col_expr(tenant::Column::DataKeySealed, Expr::value(Vec::<u8>::new()))
             .col_expr(tenant::Column::DeletedAt, Expr::value(now.as_micros()))
+            .col_expr(
+                tenant::Column::CreationDigest,
+                Expr::value(Option::<Vec<u8>>::None),
+            )
+            .col_expr(
+                tenant::Column::CreationEndsAt,
+                Expr::value(Option::<i64>::None),
+            )
             .col_expr(tenant::Column::KeysDueAt, Expr::value(Option::<i64>::None))
             .filter(tenant::Column::Id.eq(tenant.id.as_uuid()))
             .filter(tenant::Column::DeletedAt.is_null())
@@ -281,7 +326,8 @@ impl DatabaseTenants {
     }
 
     /// The end is looked for here: of a range with two ends, a planner without fresh statistics believes
-    /// that it is small, and sorts all of it instead of walking the index.
+    /// that it is small, and sorts all of it instead of walking the index. It believes the same of
+    /// `deleted_at IS NULL`, and other indexes have that condition: ended tenants are left out by their slugs.
     async fn in_order_of_slug(
         &self,
         query: Select<tenant::Entity>,
@@ -289,7 +335,6 @@ impl DatabaseTenants {
         limit: u32,
     ) -> Result<Vec<TenantAt>, StoreError> {
         let rows = query
-            .filter(tenant::Column::DeletedAt.is_null())
             .order_by_asc(tenant::Column::Slug)
             .limit(u64::from(limit))
             .all(self.db.connection())
@@ -314,7 +359,7 @@ impl DatabaseTenants {
         let statement = Statement::from_sql_and_values(
             connection.get_database_backend(),
             "SELECT * FROM tenants WHERE (search_name, slug) > ($1, $2) \
-             AND deleted_at IS NULL ORDER BY search_name, slug LIMIT $3",
+             ORDER BY search_name, slug LIMIT $3",
             [name.into(), slug.into(), i64::from(limit).into()],
         );
         let rows = tenant::Entity::find()
@@ -324,6 +369,8 @@ impl DatabaseTenants {
             .map_err(store_error)?;
         rows.into_iter()
             .take_while(|row| row.search_name.as_str() < end)
+            // They have no name, so no page has any of them but one that begins before all names.
+            .filter(|row| row.deleted_at.is_none())
             .map(|row| {
                 let name = row.search_name.clone();
                 let tenant = read_tenant(row)?;

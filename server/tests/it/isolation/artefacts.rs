@@ -42,6 +42,7 @@ pub(super) enum What {
     Code,
     IdToken,
     InitialToken,
+    InitialTokenId,
     RegistrationToken,
     /// The sessions of a browser at the hosted pages.
     BrowserCookies,
@@ -170,6 +171,12 @@ impl Artefacts {
                 "list_invitations",
                 format!("/invitations?email={email}"),
                 "invitation_id",
+            ),
+            (
+                What::InitialTokenId,
+                "list_registration_tokens",
+                "/registration-tokens".to_owned(),
+                "id",
             ),
             (What::ClientId, "list_clients", String::new(), ""),
         ];

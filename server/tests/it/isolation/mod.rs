@@ -153,6 +153,7 @@ fn nothing(what: What) -> String {
         | What::GrantId
         | What::ConsentId
         | What::EventId
+        | What::InitialTokenId
         | What::InvitationId => "01900000-0000-7000-8000-000000000000",
         What::ClientId | What::RegisteredClientId => "c_AAAAAAAAAAAAAAAAAAAA",
         What::Email => "nobody@nowhere.example",

@@ -85,6 +85,8 @@ fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
 /// Names of parameters and members that no tenant hands out anything for: numbers, texts, addresses and
 /// words of a protocol.
 const NEUTRAL: &[&str] = &[
+    // Chosen by the caller; that it means nothing elsewhere is shown in `admin/idempotency.rs`.
+    "Idempotency-Key",
     "access_token_alg",
     "access_token_ttl",
     "acr_values",
@@ -207,6 +209,7 @@ fn artefact_named(name: &str) -> Option<What> {
         "event_id" => What::EventId,
         "invitation_id" => What::InvitationId,
         "invitation" => What::InvitationToken,
+        "registration_token_id" => What::InitialTokenId,
         "cursor" => What::Cursor,
         "If-Match" => What::ETag,
         "refresh_token" => What::RefreshToken,

@@ -23,11 +23,13 @@ use crate::{
         extract::{
             administration::Administered,
             body::{FromMembers, JsonBody, Members},
+            idempotency_key::IdempotencyKey,
             tenant::Segment,
         },
         respond::{
             answer::{Answer, NoContent, Refused, refusals},
             json::{DateTime, Nullable},
+            once::Once,
         },
     },
 };
@@ -69,6 +71,7 @@ refusals! {
         409 => "The key set is full: `too-many-keys`.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
+        422 => "Another request had this `Idempotency-Key`.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
     }
@@ -160,14 +163,20 @@ impl KeysApi {
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
+        /// Any text of the caller's own, such as a UUID. A retry with the same key, within 24 hours, gets the same
+        /// answer, and nothing is made twice.
+        #[oai(name = "Idempotency-Key")]
+        key: IdempotencyKey,
         body: JsonBody<RotateKeyBody>,
-    ) -> Result<Answer<201, SigningKeyView>, Refused<RotateKeyRefusals>> {
+    ) -> Result<Once<201, SigningKeyView>, Refused<RotateKeyRefusals>> {
         let algorithm = match body.0.alg {
             Some(name) => name.into(),
             None => tenant.tenant().policy().access_token_alg,
         };
-        let key = keys::rotate(&app, &tenant, algorithm, app.now()).await?;
-        Ok(Answer::new(SigningKeyView::from(&key)))
+        let render = |key: &KeyRecord| Answer::<201, _>::new(SigningKeyView::from(key)).written();
+        let request = key.0.as_ref();
+        let told = keys::rotate(&app, &tenant, algorithm, request, render, app.now()).await?;
+        Ok(told.into())
     }
 
     /// Activate the next signing key

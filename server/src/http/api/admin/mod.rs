@@ -8,6 +8,7 @@ pub mod keys;
 pub mod master_keys;
 mod ndjson;
 mod page;
+pub mod registration_tokens;
 pub mod settings;
 pub mod sign_ins;
 pub mod tenants;

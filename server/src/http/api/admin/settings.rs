@@ -1,6 +1,6 @@
-//! A tenant's settings, and tokens that allow to register clients.
+//! A tenant's settings.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use poem::{http::header, web::Data};
 use poem_openapi::{Object, OpenApi, types::Example};
@@ -18,14 +18,12 @@ use crate::{
     http::{
         api::Tag,
         extract::{
-            administration::Administered,
-            body::{FromMembers, JsonBody, Members},
-            if_match::IfMatch,
+            administration::Administered, body::JsonBody, if_match::IfMatch,
             raw_members::RawMembers,
         },
         respond::{
             answer::{Answer, Refused, refusals},
-            json::{DateTime, Nullable},
+            json::Nullable,
         },
     },
 };
@@ -53,20 +51,6 @@ refusals! {
         403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
         404 => "No such tenant.",
         412 => "The settings were changed since `If-Match`.",
-        413 => "The body is too large.",
-        415 => "The body is not JSON.",
-        500 => "A fault of the server.",
-        503 => "A store does not answer. Try again later.",
-    }
-}
-
-refusals! {
-    /// Refusals of making a registration token.
-    CreateTokenRefusals {
-        400 => "The body is not valid; `errors` points at every member that is wrong.",
-        401 => "No credential that counts for this tenant.",
-        403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
-        404 => "No such tenant.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
         500 => "A fault of the server.",
@@ -112,35 +96,6 @@ impl SettingsApi {
         let seen = seen.0.as_deref();
         let changed = settings::patch(&app, &tenant.0, seen, &body.0.members, app.now()).await?;
         Ok(answer(&changed))
-    }
-
-    /// Create a registration token
-    ///
-    /// An initial access token (RFC 7591 §3): whoever has it may register clients, as often and as long
-    /// as it says. It is told this once.
-    #[oai(
-        path = "/admin/v1/tenants/:tenant/registration-tokens",
-        method = "post",
-        operation_id = "create_registration_token"
-    )]
-    async fn create_registration_token(
-        &self,
-        app: Data<&Arc<App>>,
-        /// The tenant's slug.
-        tenant: Administered,
-        body: JsonBody<RegistrationTokenBody>,
-    ) -> Result<Answer<201, RegistrationTokenView>, Refused<CreateTokenRefusals>> {
-        let number = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok());
-        let lifetime = number(body.0.expires_in).map(|n| Duration::from_secs(n.into()));
-        let uses = number(body.0.uses);
-        let (stored, token) =
-            settings::create_initial_access(&app, &tenant.0, uses, lifetime, app.now()).await?;
-        Ok(Answer::new(RegistrationTokenView {
-            id: stored.id,
-            token: token.expose().to_owned(),
-            uses: Nullable(stored.remaining_uses.and_then(|n| i32::try_from(n).ok())),
-            expires_at: Nullable(stored.expires_at.map(DateTime)),
-        }))
     }
 }
 
@@ -349,59 +304,6 @@ impl Example for SettingsChange {
         Self {
             access_token_ttl: Some(Nullable(Some(600))),
             ..Self::default()
-        }
-    }
-}
-
-/// What a registration token allows.
-#[derive(Debug, Object)]
-#[oai(example, skip_serializing_if_is_none)]
-pub struct RegistrationTokenBody {
-    /// After how many seconds it ends; never, when missing.
-    #[oai(validator(minimum(value = "1")))]
-    expires_in: Option<i32>,
-    /// How many clients it may register; any number, when missing.
-    #[oai(validator(minimum(value = "1")))]
-    uses: Option<i32>,
-}
-
-impl Example for RegistrationTokenBody {
-    fn example() -> Self {
-        Self {
-            expires_in: Some(86_400),
-            uses: Some(1),
-        }
-    }
-}
-
-impl FromMembers for RegistrationTokenBody {
-    fn from_members(members: &mut Members) -> Option<Self> {
-        let expires_in = members.positive("expires_in");
-        let uses = members.positive("uses");
-        Some(Self { expires_in, uses })
-    }
-}
-
-/// A registration token.
-#[derive(Debug, Object, Serialize)]
-#[oai(rename = "RegistrationToken", example)]
-pub struct RegistrationTokenView {
-    id: uuid::Uuid,
-    /// Sent as Bearer token to the registration endpoint.
-    token: String,
-    /// How many clients it may register; null: any number.
-    uses: Nullable<i32>,
-    /// Null: never.
-    expires_at: Nullable<DateTime>,
-}
-
-impl Example for RegistrationTokenView {
-    fn example() -> Self {
-        Self {
-            id: uuid::uuid!("01a1f6b2-5f00-7a3c-8d4e-0f1a2b3c4d5e"),
-            token: "tha_…".to_owned(),
-            uses: Nullable(Some(1)),
-            expires_at: Nullable(None),
         }
     }
 }

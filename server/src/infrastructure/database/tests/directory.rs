@@ -27,7 +27,7 @@ async fn a_tenant_is_created_with_all_it_needs_or_not_at_all(db: Fixture) {
     let mut acme = tenant("acme");
     acme.policy.allowed_origins = vec!["https://acme.example".to_owned()];
     tenants
-        .create(&acme, &keys(), &client("first-party"))
+        .create(&acme, &keys(), &client("first-party"), None)
         .await
         .unwrap();
     assert_eq!(
@@ -36,7 +36,7 @@ async fn a_tenant_is_created_with_all_it_needs_or_not_at_all(db: Fixture) {
     );
 
     let refused = tenants
-        .create(&tenant("acme"), &keys(), &client("first-party"))
+        .create(&tenant("acme"), &keys(), &client("first-party"), None)
         .await;
     assert!(
         matches!(refused, Err(StoreError::Conflict("tenants_slug_key"))),
@@ -61,7 +61,7 @@ async fn pages_go_by_slug_and_search_literally(db: Fixture) {
         let mut tenant = tenant(text);
         tenant.name = name.to_owned();
         tenants
-            .create(&tenant, &keys(), &client("first-party"))
+            .create(&tenant, &keys(), &client("first-party"), None)
             .await
             .unwrap();
     }
