@@ -136,6 +136,7 @@ const ALWAYS_THERE: &[(&str, &[&str])] = &[(
 /// of the examples.)
 const WRITE_ONLY: &[(&str, &str)] = &[
     ("SignupBody", "password"),
+    ("SignupBody", "invitation"),
     ("LoginBody", "password"),
     ("RefreshTokenBody", "refresh_token"),
     ("CreateUserBody", "password"),
