@@ -14,9 +14,8 @@ use super::{
         admin::{
             audit_events::AuditEventsApi, client_secrets::ClientSecretsApi, clients::ClientsApi,
             invitations::InvitationsApi, keys::KeysApi, master_keys::MasterKeysApi,
-            registration_tokens::RegistrationTokensApi,
-            settings::SettingsApi, sign_ins::SignInsApi, tenants::TenantsApi,
-            user_import::UserImportApi, users::UsersApi,
+            registration_tokens::RegistrationTokensApi, settings::SettingsApi,
+            sign_ins::SignInsApi, tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
         },
         discovery::DiscoveryApi,
         oauth::OAuthApi,
