@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use poem::{http::header, web::Data};
+use poem::{Request, http::header, web::Data};
 use poem_openapi::{Enum, Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 
-use super::page::{self, default_limit, read_cursor, write_cursor};
+use super::page::{self, Search, default_limit};
 use crate::{
     app::App,
     application::{admin::invitations, ports::InvitationFilter},
@@ -128,8 +128,10 @@ impl InvitationsApi {
         method = "get",
         operation_id = "list_invitations"
     )]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter")]
     async fn list_invitations(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -154,13 +156,14 @@ impl InvitationsApi {
             email: email.map_err(|_| wrong("`email` is no email address."))?,
             state: state.0.map(InvitationState::from),
         };
-        let after = read_cursor(cursor.0.as_deref(), str::parse::<InvitationId>)?;
+        let search = Search::of(request, &["email", "state"])?;
+        let after = search.read_cursor(cursor.0.as_deref(), str::parse::<InvitationId>)?;
         let (limit, now) = (page::limit(limit.0), app.now());
         let page = invitations::page(&app, tenant.tenant(), &filter, after, limit, now).await?;
         let items = page.items.iter();
         Ok(Answer::new(InvitationPage {
             items: items.map(|one| InvitationView::new(one, now)).collect(),
-            next_cursor: Nullable(page.next.map(|id| write_cursor(&id.to_string()))),
+            next_cursor: Nullable(page.next.map(|id| search.write_cursor(&id.to_string()))),
         }))
     }
 
