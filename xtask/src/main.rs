@@ -40,6 +40,7 @@ enum Command {
     Test(commands::test::Test),
     Bench(commands::bench::Bench),
     Clients(commands::clients::Clients),
+    Contract(commands::contract::Contract),
     Services(commands::services::Services),
 }
 
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Command::Test(test) => test.run(&interrupt),
         Command::Bench(bench) => bench.run(&interrupt),
         Command::Clients(clients) => clients.run(&interrupt),
+        Command::Contract(contract) => contract.run(&interrupt),
         Command::Services(services) => services.run(&interrupt),
     });
     // Everything that stops a server or removes a folder is a guard inside `run`, and has been

@@ -1,6 +1,7 @@
 //! The Python packages the tests use, in a virtual environment in the build folder.
 //!
-//! `xtask/python/requirements.txt` pins them.
+//! `xtask/python/requirements.txt` pins those of the tests, `xtask/contract/requirements.txt` those of the
+//! contract.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::interrupt::Interrupt;
+use crate::node::Packages;
 use crate::process::run_logged;
 use crate::progress::Progress;
 use crate::tools::Tools;
@@ -22,15 +24,25 @@ pub(crate) struct PythonTools {
     folder: PathBuf,
 }
 
+/// Where packages are pinned and where they are installed.
+fn folders(packages: Packages) -> (&'static str, &'static str) {
+    match packages {
+        Packages::Tests => ("xtask/python", "test-tools/python"),
+        Packages::Contract => ("xtask/contract", "test-tools/contract-python"),
+    }
+}
+
 impl PythonTools {
     pub(crate) fn ready(
+        packages: Packages,
         workspace: &Workspace,
         tools: &Tools,
         progress: &Progress,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        let requirements = workspace.root.join("xtask/python/requirements.txt");
-        let folder = workspace.target.join("test-tools/python");
+        let (source, folder) = folders(packages);
+        let requirements = workspace.root.join(source).join("requirements.txt");
+        let folder = workspace.target.join(folder);
         fs::create_dir_all(&folder)
             .with_context(|| format!("could not create {}", folder.display()))?;
 
@@ -69,9 +81,14 @@ impl PythonTools {
         Ok(Self { folder })
     }
 
+    /// A program of the environment, `python` itself for one.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("venv/bin").join(name)
+    }
+
     /// Settings for every `python` the tests start.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let python = self.folder.join("venv/bin/python");
+        let python = self.program("python");
         vec![(
             "TOKENHOUSE_TEST_PYTHON",
             python.to_string_lossy().into_owned(),

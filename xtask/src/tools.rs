@@ -91,6 +91,7 @@ pub(crate) enum Purpose<'a> {
     Tests,
     Bench,
     Clients(&'a [Need]),
+    Contract,
 }
 
 impl Purpose<'_> {
@@ -98,6 +99,7 @@ impl Purpose<'_> {
         let mut needs = match self {
             Self::Tests | Self::Bench => vec![REDIS, INITDB, PG_ISREADY, POSTGRES, PSQL],
             Self::Clients(languages) => languages.to_vec(),
+            Self::Contract => return vec![NODE, NPM, PYTHON],
         };
         if cfg!(target_os = "linux") {
             needs.push(SETPRIV);
@@ -105,7 +107,7 @@ impl Purpose<'_> {
         match self {
             Self::Tests => needs.extend([NODE, NPM, PYTHON, CHROMIUM]),
             Self::Bench => needs.push(TASKSET),
-            Self::Clients(_) => {}
+            Self::Clients(_) | Self::Contract => {}
         }
         needs
     }

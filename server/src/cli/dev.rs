@@ -38,8 +38,9 @@ use crate::{
             redirect_uri::RedirectUri,
         },
         secret::{OpaqueToken, Operator},
-        tenant::{Slug, Tenant},
+        tenant::{Slug, Tenant, TenantScope},
     },
+    http::swagger,
     infrastructure::{clock::SystemClock, crypto, database, entropy::SystemEntropy},
     server::{self, Server},
 };
@@ -295,7 +296,7 @@ async fn furnish(app: &App, tenant: Tenant, user: &DevUser) -> anyhow::Result<Ve
         let command = CreateClient {
             id: Some(ClientId::parse(id)?),
             first_party: false,
-            metadata: demo_metadata(id, confidential)?,
+            metadata: demo_metadata(id, confidential, &scope)?,
             registration_access: None,
         };
         let (client, secret) = admin::clients::create(app, &scope, command, app.now()).await?;
@@ -337,7 +338,7 @@ fn announce(file: &DevFile, folder: &Folder, started: Instant) -> anyhow::Result
 Tokenhouse is ready after {} ms.
 
   Issuer       {issuer}
-  Swagger UI   {public_url}/docs/
+  Swagger UI   {public_url}/docs/ with the operator token; {issuer}/docs/ as the user, with client demo-spa
   Readiness    {}/readyz
   User         {email} with password {password}
   Operator     {operator_token}
@@ -360,7 +361,12 @@ Stop with Ctrl-C.",
 }
 
 /// What the demo clients registered: applications on this machine, at the usual ports.
-fn demo_metadata(id: &str, confidential: bool) -> anyhow::Result<ClientMetadata> {
+fn demo_metadata(
+    id: &str,
+    confidential: bool,
+    tenant: &TenantScope,
+) -> anyhow::Result<ClientMetadata> {
+    let swagger_ui = swagger_ui(tenant);
     let uris = |texts: &[&str]| -> anyhow::Result<Vec<RedirectUri>> {
         texts
             .iter()
@@ -380,7 +386,11 @@ fn demo_metadata(id: &str, confidential: bool) -> anyhow::Result<ClientMetadata>
         grant_types,
         // So that any port of this machine will do.
         application_type: ApplicationType::Native,
-        redirect_uris: uris(&["http://localhost/callback", "http://127.0.0.1/callback"])?,
+        redirect_uris: uris(&[
+            "http://localhost/callback",
+            "http://127.0.0.1/callback",
+            &swagger_ui,
+        ])?,
         post_logout_redirect_uris: uris(&["http://localhost/", "http://127.0.0.1/"])?,
         introspection: if confidential {
             Introspection::Tenant
@@ -389,6 +399,11 @@ fn demo_metadata(id: &str, confidential: bool) -> anyhow::Result<ClientMetadata>
         },
         ..ClientMetadata::default()
     })
+}
+
+/// Where the tenant's Swagger UI comes back to when it signs in with one of them.
+fn swagger_ui(tenant: &TenantScope) -> String {
+    format!("{}{}", tenant.issuer().as_str(), swagger::OAUTH_REDIRECT)
 }
 
 /// Every standard claim, so that every scope has something to show.
@@ -426,12 +441,17 @@ async fn repair(app: &App) -> anyhow::Result<()> {
         return Ok(());
     };
     let mut work = app.store.begin(&scope).await?;
+    let swagger_ui = RedirectUri::parse(&swagger_ui(&scope))?;
     for id in ["demo-web", "demo-spa"] {
         let id = ClientId::parse(id)?;
         if let Some(mut client) = work.client(&id).await?
-            && client.metadata.redirect_uris.is_empty()
+            && !client.metadata.redirect_uris.contains(&swagger_ui)
         {
-            client.metadata = demo_metadata(id.as_str(), !client.secrets.is_empty())?;
+            if client.metadata.redirect_uris.is_empty() {
+                client.metadata = demo_metadata(id.as_str(), !client.secrets.is_empty(), &scope)?;
+            } else {
+                client.metadata.redirect_uris.push(swagger_ui.clone());
+            }
             let seen = client.updated_at;
             work.update_client(&client, seen).await?;
         }

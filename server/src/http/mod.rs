@@ -39,6 +39,9 @@ pub fn public_endpoint(app: Arc<App>) -> impl Endpoint + 'static {
         .at("/docs", get(swagger::redirect))
         .at("/docs/", get(swagger::SwaggerUi::new()))
         .at("/docs/*tail", get(swagger::SwaggerUi::new()))
+        .at("/t/:tenant/docs", get(swagger::TenantSwaggerUi))
+        .at("/t/:tenant/docs/", get(swagger::TenantSwaggerUi))
+        .at("/t/:tenant/docs/*tail", get(swagger::TenantSwaggerUi))
         .at("/favicon.ico", get(hosted::no_icon))
         .at("/problems/:slug", get(problem_pages::problem_page))
         .at(

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokenhouse_server::{config::RawSettings, server::Server, testing::clock::TestClock};
 
+use crate::contract;
+
 pub(crate) const OPERATOR_TOKEN: &str = "tho_0123456789012345678901234567890123456789012";
 pub(crate) const MASTER_KEY: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 /// The issuer's base: where instances listen is another matter, as behind a load balancer.
@@ -439,8 +441,14 @@ impl Client {
         self.http.request(method, format!("{}{path}", self.base))
     }
 
+    /// Sends a request and reads the answer, which the OpenAPI document must have.
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        Answer::read(request.send().await.unwrap()).await
+        let (http, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = Answer::read(http.execute(request).await.unwrap()).await;
+        contract::check(&method, &path, answer.status, &answer.headers, &answer.text);
+        answer
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -8,6 +8,7 @@
 mod admin;
 mod bad_input;
 mod cli;
+mod contract;
 mod discovery;
 mod harness;
 mod isolation;

@@ -2,5 +2,6 @@
 
 pub(crate) mod bench;
 pub(crate) mod clients;
+pub(crate) mod contract;
 pub(crate) mod services;
 pub(crate) mod test;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::node::NodeTools;
+use crate::node::{NodeTools, Packages};
 use crate::progress::Progress;
 use crate::python::PythonTools;
 use crate::services::{Scratch, Settings};
@@ -32,8 +32,8 @@ impl Services {
         let progress = Progress::start();
         let workspace = Workspace::locate()?;
         let tools = Tools::ready(Purpose::Tests, !self.no_install, &progress, interrupt)?;
-        let node = NodeTools::ready(&workspace, &tools, &progress, interrupt)?;
-        let python = PythonTools::ready(&workspace, &tools, &progress, interrupt)?;
+        let node = NodeTools::ready(Packages::Tests, &workspace, &tools, &progress, interrupt)?;
+        let python = PythonTools::ready(Packages::Tests, &workspace, &tools, &progress, interrupt)?;
         let chromium = tools.path("chromium")?.to_string_lossy().into_owned();
         let mut scratch = Scratch::start(&tools, Settings::default(), &progress, interrupt)?;
 

@@ -25,10 +25,13 @@ use crate::application::{
     oauth::{OAuthError, Refusal},
 };
 
+const INVALID_TOKEN: &str = "invalid_token";
+
 /// A refusal of an OAuth endpoint, before it is written down.
 #[derive(Clone, Debug)]
 pub struct OAuthProblem {
     status: StatusCode,
+    /// None: for who sent nothing. The challenge then has no code; the body has that of a bad token.
     error: Option<&'static str>,
     description: String,
     challenge: Option<Challenge>,
@@ -89,13 +92,12 @@ impl OAuthProblem {
 
     /// The answer, with its body.
     pub fn render(&self) -> Response {
-        let body = self.error.map(|error| {
-            let view = OAuthErrorView {
-                error: error.to_owned(),
-                error_description: described(&self.description),
-            };
-            serde_json::to_vec(&view).unwrap_or_default()
-        });
+        // Programs that read the document expect a body with every refusal.
+        let view = OAuthErrorView {
+            error: self.error.unwrap_or(INVALID_TOKEN).to_owned(),
+            error_description: described(&self.description),
+        };
+        let body = serde_json::to_vec(&view).unwrap_or_default();
         let mut response = Response::builder().status(self.status).finish();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -109,13 +111,11 @@ impl OAuthProblem {
             let seconds = HeaderValue::from(after.as_secs().max(1));
             headers.insert(header::RETRY_AFTER, seconds);
         }
-        if let Some(body) = body {
-            headers.insert(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            );
-            response.set_body(body);
-        }
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        response.set_body(body);
         response
     }
 
@@ -186,13 +186,17 @@ impl From<Refusal> for OAuthProblem {
             }
             Refusal::InvalidToken(_) => Self::new(
                 StatusCode::UNAUTHORIZED,
-                "invalid_token",
+                INVALID_TOKEN,
                 "The token is unknown, expired or ended.",
             )
             .challenged(Challenge::Bearer { scope: None }),
             Refusal::NoToken => Self {
                 error: None,
-                ..Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "")
+                ..Self::new(
+                    StatusCode::UNAUTHORIZED,
+                    INVALID_TOKEN,
+                    "An access token is needed.",
+                )
             }
             .challenged(Challenge::Bearer { scope: None }),
             Refusal::InsufficientScope(scope) => Self::new(

@@ -25,7 +25,7 @@ pub(super) fn describe(document: &mut Value) {
     });
     let schema = json!({ "$ref": "#/components/schemas/OpenApiDocument" });
     let json = json!({ "application/json": { "schema": schema } });
-    let yaml = json!({ "application/yaml": { "schema": { "type": "string" } } });
+    let yaml = json!({ "application/yaml": { "schema": schema } });
     document["paths"]["/openapi.json"]["get"] = operation(
         "get_openapi_json",
         "OpenAPI document",
