@@ -443,7 +443,7 @@ fn small_commands_do_what_they_say() {
     )
     .unwrap();
     assert_eq!(json, checked_in);
-    assert!(text(&run(&["openapi", "--format", "yaml"], &[]).stdout).contains("openapi: 3.0.0"));
+    assert!(text(&run(&["openapi", "--format", "yaml"], &[]).stdout).contains("openapi: 3.0.3"));
 
     let dead = format!("http://127.0.0.1:{}/readyz", free_port());
     let output = run(&["healthcheck", &dead], &[]);

@@ -155,6 +155,7 @@ async fn swagger_ui_in_chromium_of_debian() {
         "application_type": "native",
         "redirect_uris": [format!("{}/docs/oauth2-redirect.html", stage.tenant.issuer())],
         "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code"],
     });
     let docs = Rp::new(&stage.tenant, members).await;
     stage.settings["docs"] = json!({ "client_id": docs.id });
