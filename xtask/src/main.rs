@@ -8,6 +8,7 @@
     reason = "a command line tool tells the developer what it does"
 )]
 
+mod clients;
 mod commands;
 mod interrupt;
 mod node;
@@ -38,6 +39,7 @@ struct Cli {
 enum Command {
     Test(commands::test::Test),
     Bench(commands::bench::Bench),
+    Clients(commands::clients::Clients),
     Contract(commands::contract::Contract),
     Services(commands::services::Services),
 }
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
     let result = Interrupt::listen().and_then(|interrupt| match cli.command {
         Command::Test(test) => test.run(&interrupt),
         Command::Bench(bench) => bench.run(&interrupt),
+        Command::Clients(clients) => clients.run(&interrupt),
         Command::Contract(contract) => contract.run(&interrupt),
         Command::Services(services) => services.run(&interrupt),
     });

@@ -1,4 +1,4 @@
-//! The programs the tests and the bench need: finding them, and installing what is missing.
+//! The programs the tests, the bench and the clients need: finding them, and installing what is missing.
 //!
 //! Installing happens only where nobody can mind: as root, with apt-get, which means a container
 //! or a CI machine. Everywhere else the answer is the command to run.
@@ -44,17 +44,33 @@ const PSQL: Need = Need {
     program: "psql",
     package: "postgresql",
 };
-const NODE: Need = Need {
+pub(crate) const NODE: Need = Need {
     program: "node",
     package: "nodejs",
 };
-const NPM: Need = Need {
+pub(crate) const NPM: Need = Need {
     program: "npm",
     package: "npm",
 };
-const PYTHON: Need = Need {
+pub(crate) const PYTHON: Need = Need {
     program: "python3",
     package: "python3-venv",
+};
+pub(crate) const NPX: Need = Need {
+    program: "npx",
+    package: "npm",
+};
+pub(crate) const GO: Need = Need {
+    program: "go",
+    package: "golang-go",
+};
+pub(crate) const JAVAC: Need = Need {
+    program: "javac",
+    package: "openjdk-17-jdk-headless",
+};
+pub(crate) const MAVEN: Need = Need {
+    program: "mvn",
+    package: "maven",
 };
 const CHROMIUM: Need = Need {
     program: "chromium",
@@ -71,25 +87,27 @@ const TASKSET: Need = Need {
 
 /// What a command is going to use.
 #[derive(Clone, Copy)]
-pub(crate) enum Purpose {
+pub(crate) enum Purpose<'a> {
     Tests,
     Bench,
+    Clients(&'a [Need]),
     Contract,
 }
 
-impl Purpose {
+impl Purpose<'_> {
     fn needs(self) -> Vec<Need> {
-        if matches!(self, Self::Contract) {
-            return vec![NODE, NPM, PYTHON];
-        }
-        let mut needs = vec![REDIS, INITDB, PG_ISREADY, POSTGRES, PSQL];
+        let mut needs = match self {
+            Self::Tests | Self::Bench => vec![REDIS, INITDB, PG_ISREADY, POSTGRES, PSQL],
+            Self::Clients(languages) => languages.to_vec(),
+            Self::Contract => return vec![NODE, NPM, PYTHON],
+        };
         if cfg!(target_os = "linux") {
             needs.push(SETPRIV);
         }
         match self {
             Self::Tests => needs.extend([NODE, NPM, PYTHON, CHROMIUM]),
             Self::Bench => needs.push(TASKSET),
-            Self::Contract => {}
+            Self::Clients(_) | Self::Contract => {}
         }
         needs
     }
@@ -103,7 +121,7 @@ pub(crate) struct Tools {
 impl Tools {
     /// Finds everything `purpose` needs, installing it first if that is allowed and possible.
     pub(crate) fn ready(
-        purpose: Purpose,
+        purpose: Purpose<'_>,
         install: bool,
         progress: &Progress,
         interrupt: &Interrupt,
@@ -205,8 +223,8 @@ fn advice(missing: &[Need]) -> String {
     format!(
         "not installed: {}\n\
          \x20 Debian, Ubuntu:  sudo apt-get install --no-install-recommends {}\n\
-         \x20 Fedora:          sudo dnf install redis postgresql-server postgresql nodejs npm python3 chromium util-linux\n\
-         \x20 macOS:           brew install redis postgresql node python chromium\n\
+         \x20 Fedora:          sudo dnf install redis postgresql-server postgresql nodejs npm python3 chromium util-linux golang java-latest-openjdk-devel maven\n\
+         \x20 macOS:           brew install redis postgresql node python chromium go openjdk maven\n\
          No service has to be started or configured: scratch instances are started from these programs.",
         programs.join(", "),
         packages(missing).join(" "),

@@ -173,8 +173,11 @@ impl<E: Endpoint> Edge<E> {
         {
             tracing::error!(error = %error, "the framework failed");
         }
-        // The endpoint decides the dialect; who asks for no tenant or with no method asks none.
-        let of_an_endpoint = !matches!(problem.status().as_u16(), 404 | 405);
+        // The endpoint decides the dialect; who asks for no path or with no method asks none.
+        let of_an_endpoint = match problem.status().as_u16() {
+            404 => error.data::<Problem>().is_some(),
+            status => status != 405,
+        };
         if of_an_endpoint && oauth::speaks_oauth(path) {
             return OAuthProblem::from_problem(&problem).render();
         }

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod bench;
+pub(crate) mod clients;
 pub(crate) mod contract;
 pub(crate) mod services;
 pub(crate) mod test;

@@ -208,9 +208,9 @@ impl Example for ClientMetadataView {
     }
 }
 
-/// A client.
+/// A client: what RFC 7591 §3.2.1 calls client information. (Generators have a `Client` of their own.)
 #[derive(Debug, Object, Serialize)]
-#[oai(rename = "Client", example, skip_serializing_if_is_none)]
+#[oai(rename = "ClientInformation", example, skip_serializing_if_is_none)]
 pub struct ClientView {
     client_id: String,
     /// Told once, by the answer that makes it.

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::{
     answer::{Refusals, headers_of},
-    problem::{Kind, Problem, ProblemView},
+    problem::{Kind, Problem},
 };
 use crate::application::{
     error::Error,
@@ -80,6 +80,7 @@ impl OAuthProblem {
             503 => ("temporarily_unavailable", "Try again later."),
             500.. => ("server_error", "This is a fault of the server."),
             413 => ("invalid_request", "The request is too large."),
+            404 => ("invalid_request", "There is no such tenant."),
             _ => ("invalid_request", "The request is malformed."),
         };
         Self {
@@ -258,8 +259,8 @@ impl Example for OAuthErrorView {
     }
 }
 
-/// A refusal of an OAuth operation whose possible statuses are `R`. An unknown tenant is a problem
-/// document here too: there is no authorization server that could speak.
+/// A refusal of an OAuth operation whose possible statuses are `R`. An unknown tenant is one of them,
+/// so that a client has one kind of error to read.
 #[derive(Debug)]
 pub struct OAuthRefused<R>(OAuthProblem, PhantomData<fn() -> R>);
 
@@ -284,23 +285,16 @@ impl<R> From<OAuthRefused<R>> for poem::Error {
 
 impl<R: Refusals> ApiResponse for OAuthRefused<R> {
     fn meta() -> MetaResponses {
-        let content = |status| match status {
-            404 | 405 => MetaMediaType {
-                content_type: "application/problem+json",
-                schema: ProblemView::schema_ref(),
-            },
-            _ => MetaMediaType {
-                content_type: "application/json",
-                schema: OAuthErrorView::schema_ref(),
-            },
-        };
         let responses = R::LIST
             .iter()
             .map(|&(status, description)| MetaResponse {
                 description,
                 status: Some(status),
                 status_range: None,
-                content: vec![content(status)],
+                content: vec![MetaMediaType {
+                    content_type: "application/json",
+                    schema: OAuthErrorView::schema_ref(),
+                }],
                 headers: headers_of(status),
             })
             .collect();
@@ -308,7 +302,6 @@ impl<R: Refusals> ApiResponse for OAuthRefused<R> {
     }
 
     fn register(registry: &mut Registry) {
-        ProblemView::register(registry);
         OAuthErrorView::register(registry);
     }
 }

@@ -25,7 +25,8 @@ pub(super) fn describe(document: &mut Value) {
     });
     let schema = json!({ "$ref": "#/components/schemas/OpenApiDocument" });
     let json = json!({ "application/json": { "schema": schema } });
-    let yaml = json!({ "application/yaml": { "schema": schema } });
+    // Clients have it as text and a validator as an object, so nothing is said of which it is.
+    let yaml = json!({ "application/yaml": { "schema": { "description": "The same, as YAML." } } });
     document["paths"]["/openapi.json"]["get"] = operation(
         "get_openapi_json",
         "OpenAPI document",

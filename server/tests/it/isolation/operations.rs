@@ -224,8 +224,6 @@ fn artefact_named(name: &str) -> Option<What> {
 const NAMES_OF_NEW_THINGS: &[(&str, &str)] = &[
     ("create_user", "email"),
     ("create_user", "external_id"),
-    ("import_users", "email"),
-    ("import_users", "external_id"),
     ("update_user", "email"),
     ("update_user", "external_id"),
     ("signup", "email"),
