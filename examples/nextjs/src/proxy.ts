@@ -1,22 +1,8 @@
 import { type NextRequest, NextResponse } from "next/server";
 
-import { sessionApiUrl } from "@/tenant/server-address";
-
-/**
- * Two things happen to a request before a page sees it:
- *
- * 1. The session API of Tokenhouse, and nothing else of it, appears under this application's own
- *    origin. Its cookies are first-party then, no CORS is needed, and `SameSite=Strict` holds.
- * 2. Pages get a content security policy with a nonce of their own: no script but Next's runs.
- *
- * The address is read per request, not at build time: one build serves every environment.
- */
+/** Gives each page a content security policy with a nonce of its own: no script but Next's runs. */
 export function proxy(request: NextRequest): NextResponse {
-  const upstream = sessionApiUrl(request.nextUrl.pathname, request.nextUrl.search);
-  if (upstream) return NextResponse.rewrite(upstream);
-
-  const nonce = btoa(crypto.randomUUID());
-  const policy = contentSecurityPolicy(nonce);
+  const policy = contentSecurityPolicy(btoa(crypto.randomUUID()));
   const headers = new Headers(request.headers);
   // Next reads the nonce for its own scripts from here.
   headers.set("Content-Security-Policy", policy);
@@ -25,7 +11,7 @@ export function proxy(request: NextRequest): NextResponse {
   return response;
 }
 
-export const config = { matcher: "/((?!_next/static|icon.svg).*)" };
+export const config = { matcher: "/((?!_next/static|icon.svg|t/[^/]+/auth/).*)" };
 
 function contentSecurityPolicy(nonce: string): string {
   // The development server evaluates modules and injects styles.

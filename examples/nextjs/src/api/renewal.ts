@@ -8,8 +8,8 @@ export type Notice = "renewed" | "signed-in";
  * Keeps the session of one tenant alive: exchanges the refresh cookie when the access token has
  * ended, once, however many requests and tabs find out at the same time.
  *
- * Within a tab they share one promise. Across tabs a Web Lock lets one go first; the others hear
- * of it on a channel and need not go at all. Neither is needed for safety: a second refresh within the
+ * Within a tab they share one promise. Across tabs a Web Lock lets one go and the others wait, and a
+ * channel tells those that come later. None of it is needed for safety: a second refresh within the
  * server's retry window gets the same successor. It only saves requests.
  */
 export class Renewal {
@@ -38,15 +38,13 @@ export class Renewal {
    */
   renew(seen: number): Promise<boolean> {
     if (this.#generation !== seen) return Promise.resolve(true);
-    this.#inFlight ??= this.#alone(() => this.#exchange(seen)).finally(() => {
+    this.#inFlight ??= this.#alone(() => this.#exchange()).finally(() => {
       this.#inFlight = null;
     });
     return this.#inFlight;
   }
 
-  async #exchange(seen: number): Promise<boolean> {
-    // While this tab waited for its turn, another one renewed.
-    if (this.#generation !== seen) return true;
+  async #exchange(): Promise<boolean> {
     const { error, response } = await refreshSession({
       client: this.client,
       path: { tenant: this.tenant },
@@ -64,6 +62,13 @@ export class Renewal {
     // Absent outside secure contexts.
     const locks: LockManager | undefined = navigator.locks;
     if (!locks) return work();
-    return await locks.request(`tokenhouse-renewal:${this.tenant}`, work);
+    const name = `tokenhouse-renewal:${this.tenant}`;
+    const done = await locks.request(name, { ifAvailable: true }, async (lock) =>
+      lock ? work() : null,
+    );
+    if (done !== null) return done;
+    // Another tab is at it. When it is done, its cookies are this tab's too: try with them.
+    await locks.request(name, () => undefined);
+    return true;
   }
 }

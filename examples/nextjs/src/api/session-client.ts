@@ -4,6 +4,9 @@ import { type Notice, Renewal } from "./renewal";
 /** Calls that make or end a session: their 401 says what it says, and nothing is retried. */
 const OWN_ANSWER = /\/auth\/(signup|login|refresh|logout)$/;
 
+/** How often one request may ask for a renewal: a server that takes none of them must not be asked for ever. */
+const MOST_RENEWALS = 2;
+
 /** How one tenant's session API is called from a browser. */
 export interface SessionClient {
   client: Client;
@@ -28,12 +31,17 @@ export function createSessionClient(tenant: string, events: Events): SessionClie
   /** `fetch`, but an ended access token is renewed and the request sent again, unseen by the caller. */
   const send: typeof fetch = async (input, init) => {
     const request = new Request(input, init);
-    const seen = renewal.generation;
-    const answer = await fetch(request.clone());
-    if (answer.status !== 401 || OWN_ANSWER.test(new URL(request.url).pathname)) return answer;
-    if (await renewal.renew(seen)) return fetch(request);
-    events.onEnded();
-    return answer;
+    for (let renewals = 0; ; renewals += 1) {
+      const seen = renewal.generation;
+      const answer = await fetch(request.clone());
+      if (answer.status !== 401 || OWN_ANSWER.test(new URL(request.url).pathname)) return answer;
+      // The tab that went first may have come back with nothing, so one more try is this tab's own.
+      if (renewals === MOST_RENEWALS) return answer;
+      if (!(await renewal.renew(seen))) {
+        events.onEnded();
+        return answer;
+      }
+    }
   };
 
   return {

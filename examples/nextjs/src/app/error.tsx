@@ -6,7 +6,7 @@ import { Message } from "@/ui/message";
 export default function ErrorPage({ reset }: { error: Error; reset: () => void }) {
   return (
     <div data-accent="0">
-      <Message title="Something went wrong here">
+      <Message sign="!" title="Something went wrong here">
         <p>It is our fault, not yours.</p>
         <Button onClick={reset}>Try again</Button>
       </Message>

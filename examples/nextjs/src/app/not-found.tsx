@@ -5,7 +5,7 @@ import { Message } from "@/ui/message";
 export default function NotFound() {
   return (
     <div data-accent="0">
-      <Message title="There is nothing here">
+      <Message sign="?" title="There is nothing here">
         <p>Check the address: a workspace may have been renamed or closed.</p>
         <p>
           <Link href="/">Find your workspace</Link>

@@ -20,7 +20,7 @@ export function WorkspaceForm() {
         label="Workspace"
         name="workspace"
         defaultValue={asked}
-        hint="With a fresh `tokenhouse dev` there is one: demo."
+        hint="A fresh installation has one workspace: demo."
         problem={problem}
         autoComplete="organization"
         autoCapitalize="none"

@@ -10,14 +10,13 @@ import { AppsCard } from "./apps-card";
 import { Greeting } from "./greeting";
 import styles from "./home.module.css";
 import { ProfileCard } from "./profile-card";
-import { HomeSkeleton } from "./skeleton";
+import { GreetingSkeleton } from "./skeleton";
 
 /** What a user sees of itself. The three cards ask at the same time. */
 export function Home({ tenantName }: { tenantName: string }) {
   const { data: user, error, refetch, isFetching } = useCurrentUser();
   const trouble = error && <Alert>{describe(failureOf(error))}</Alert>;
-  if (!user) {
-    if (!trouble) return <HomeSkeleton />;
+  if (trouble && !user) {
     return (
       <div className={styles.trouble}>
         <h1>Your account</h1>
@@ -32,7 +31,7 @@ export function Home({ tenantName }: { tenantName: string }) {
     <>
       {/* What is known stays on the page while the server can't be reached. */}
       {trouble}
-      <Greeting user={user} tenantName={tenantName} />
+      {user ? <Greeting user={user} tenantName={tenantName} /> : <GreetingSkeleton />}
       <div className={styles.cards}>
         <AccountCard user={user} />
         <ProfileCard />

@@ -1,21 +1,26 @@
+import { AccountCard } from "./account-card";
 import { Bars, Card } from "./card";
 import styles from "./home.module.css";
+
+export function GreetingSkeleton() {
+  return (
+    <div className={styles.greeting}>
+      <p className="visually-hidden" role="status">
+        Loading your account…
+      </p>
+      <span className={styles.blankAvatar} aria-hidden />
+      <Bars count={2} />
+    </div>
+  );
+}
 
 /** The page before anything is known. */
 export function HomeSkeleton() {
   return (
-    <div aria-busy className={styles.skeleton}>
-      <p className="visually-hidden" role="status">
-        Loading your account…
-      </p>
-      <div className={styles.greeting} aria-hidden>
-        <span className={styles.blankAvatar} />
-        <Bars count={2} />
-      </div>
-      <div className={styles.cards} aria-hidden>
-        <Card title="Account" icon="id">
-          <Bars count={5} />
-        </Card>
+    <>
+      <GreetingSkeleton />
+      <div className={styles.cards}>
+        <AccountCard user={undefined} />
         <Card title="Profile" icon="user">
           <Bars count={5} />
         </Card>
@@ -23,6 +28,6 @@ export function HomeSkeleton() {
           <Bars count={3} />
         </Card>
       </div>
-    </div>
+    </>
   );
 }

@@ -1,13 +1,15 @@
-const SESSION_API = /^\/t\/[^/]+\/auth\/.+$/;
+import "server-only";
 
-/** Where Tokenhouse listens, as this server reaches it. Browsers never see the address. */
+/**
+ * Where Tokenhouse listens, as this server reaches it. Read for each request, not when the application
+ * is built: one build serves every environment. Browsers never see it.
+ */
 function tokenhouse(): string {
   return process.env.TOKENHOUSE_URL ?? "http://localhost:8080";
 }
 
-/** The upstream address of a call of the session API; `null` for every other path. */
-export function sessionApiUrl(pathname: string, search: string): URL | null {
-  if (!SESSION_API.test(pathname)) return null;
+/** The address of a call of the session API, whose path is the same here and there. */
+export function sessionApiUrl(pathname: string, search: string): URL {
   const url = new URL(tokenhouse());
   url.pathname = pathname;
   url.search = search;

@@ -1,6 +1,5 @@
 "use client";
 
-import { describe } from "@/api/failure";
 import { SignedOut } from "@/session/gates";
 import { useLogin } from "@/session/hooks";
 import { Alert } from "@/ui/alert";
@@ -22,7 +21,10 @@ export function LoginForm() {
     explain: (failure) =>
       // Which of the two is wrong, nobody says. The password is the likelier one, so focus goes there.
       failure.kind === "refused" && failure.problem === "wrong-credentials"
-        ? { message: describe(failure), focus: "password" }
+        ? {
+            message: "Wrong email address or password. Check both and try again.",
+            focus: "password",
+          }
         : null,
   });
   return (
