@@ -6,7 +6,6 @@
 //! [`management_endpoint`] answer.
 
 pub mod api;
-pub mod browser_operations;
 mod client_address;
 pub mod cookies;
 pub mod cors;

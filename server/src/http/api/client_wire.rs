@@ -18,7 +18,7 @@ use crate::domain::{
 
 /// What a client registers. Every member may be missing.
 #[derive(Debug, Default, Object, Serialize)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "ClientMetadata", example, skip_serializing_if_is_none)]
 pub struct ClientMetadataView {
     /// Shown to users.
     #[oai(validator(max_length = 200))]
@@ -176,6 +176,16 @@ impl From<&Client> for ClientMetadataView {
     }
 }
 
+impl Example for ClientMetadataView {
+    fn example() -> Self {
+        Self {
+            client_name: Some("Web shop".to_owned()),
+            redirect_uris: Some(vec!["https://app.example.com/callback".to_owned()]),
+            ..Self::default()
+        }
+    }
+}
+
 /// A client.
 #[derive(Debug, Object, Serialize)]
 #[oai(rename = "Client", example, skip_serializing_if_is_none)]
@@ -251,6 +261,17 @@ impl Example for ClientView {
                 grant_types: list(&["authorization_code", "refresh_token"]),
                 response_types: list(&["code"]),
                 scope: text("openid profile email"),
+                application_type: text("web"),
+                post_logout_redirect_uris: list(&[]),
+                contacts: list(&[]),
+                subject_type: text("public"),
+                id_token_signed_response_alg: text("RS256"),
+                require_auth_time: Some(false),
+                default_acr_values: list(&[]),
+                backchannel_logout_session_required: Some(false),
+                require_pkce: Some(true),
+                resources: list(&[]),
+                introspection: text("own"),
                 ..ClientMetadataView::default()
             },
         }
@@ -275,11 +296,7 @@ impl Example for CreateClientBody {
         Self {
             client_id: None,
             first_party: None,
-            metadata: ClientMetadataView {
-                client_name: Some("Web shop".to_owned()),
-                redirect_uris: Some(vec!["https://app.example.com/callback".to_owned()]),
-                ..ClientMetadataView::default()
-            },
+            metadata: ClientMetadataView::example(),
         }
     }
 }

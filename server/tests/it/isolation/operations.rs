@@ -235,6 +235,9 @@ const TAKE_NOTHING: &[&str] = &[
     "get_jwks",
     "get_openid_configuration",
     "get_openid_configuration_well_known_first",
+    "get_openapi_json",
+    "get_openapi_yaml",
+    "get_tenant_openapi_json",
     "signup",
 ];
 

@@ -112,6 +112,7 @@ impl ClientsApi {
             client.id
         );
         Ok(Answer::new(ClientView::new(&client, secret.as_ref()))
+            .header(header::ETAG, &clients::version(&client))
             .header(header::LOCATION, &location))
     }
 
@@ -157,6 +158,8 @@ impl ClientsApi {
     }
 
     /// Read a client
+    ///
+    /// All its effective metadata, defaults included; never its secrets.
     #[oai(
         path = "/admin/v1/tenants/:tenant/clients/:client_id",
         method = "get",
