@@ -38,6 +38,7 @@ struct Cli {
 enum Command {
     Test(commands::test::Test),
     Bench(commands::bench::Bench),
+    Example(commands::example::Example),
     Services(commands::services::Services),
 }
 
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     let result = Interrupt::listen().and_then(|interrupt| match cli.command {
         Command::Test(test) => test.run(&interrupt),
         Command::Bench(bench) => bench.run(&interrupt),
+        Command::Example(example) => example.run(&interrupt),
         Command::Services(services) => services.run(&interrupt),
     });
     // Everything that stops a server or removes a folder is a guard inside `run`, and has been

@@ -74,10 +74,14 @@ const TASKSET: Need = Need {
 pub(crate) enum Purpose {
     Tests,
     Bench,
+    Example,
 }
 
 impl Purpose {
     fn needs(self) -> Vec<Need> {
+        if matches!(self, Self::Example) {
+            return vec![NODE, NPM, CHROMIUM];
+        }
         let mut needs = vec![REDIS, INITDB, PG_ISREADY, POSTGRES, PSQL];
         if cfg!(target_os = "linux") {
             needs.push(SETPRIV);
@@ -85,6 +89,7 @@ impl Purpose {
         match self {
             Self::Tests => needs.extend([NODE, NPM, PYTHON, CHROMIUM]),
             Self::Bench => needs.push(TASKSET),
+            Self::Example => {}
         }
         needs
     }

@@ -19,6 +19,15 @@ test("a profile is changed, and what the server refuses is said at its field", a
   await page.reload();
   await expectHome(page);
   await expect(page.getByText("Countess")).toBeVisible();
+
+  await page.getByRole("button", { name: "Edit profile" }).click();
+  await page.getByLabel("Nickname").fill("");
+  await page.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByText("Countess")).toHaveCount(0);
+  await page.reload();
+  await expectHome(page);
+  await expect(page.getByText("Countess")).toHaveCount(0);
+  await expect(page.getByText("+441632960961")).toBeVisible();
 });
 
 test("an application that was allowed in is listed, and disconnected", async ({

@@ -30,6 +30,18 @@ test("a user signs up, is signed in, and still is after a reload", async ({ page
   expect(JSON.parse(stored[0]?.[1] ?? "")).toEqual({ state: { isSignedIn: true }, version: 0 });
 });
 
+test("an unusual email address is as good as any", async ({ page, tenant }) => {
+  // RFC 5322 has many more characters than most people's idea of an address.
+  const email = `${unique("o'hara&sons!/")}@example.com`;
+  await page.goto(tenant.url("/signup"));
+  await page.getByLabel("Name").fill("Ada Lovelace");
+  await page.getByLabel(ADDRESS).fill(email);
+  await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
+  await page.getByRole("button", { name: "Create account" }).click();
+  await expectHome(page);
+  await expect(page.getByText(email).first()).toBeVisible();
+});
+
 test("what is wrong with a sign-up is said at its fields", async ({ page, tenant }) => {
   await page.goto(tenant.url("/signup"));
   const submit = page.getByRole("button", { name: "Create account" });

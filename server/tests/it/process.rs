@@ -191,6 +191,19 @@ async fn dev_starts_again_on_the_same_data() {
     let login = json!({ "email": file["user"]["email"], "password": file["user"]["password"], "delivery": "body" });
     let session = dev.client().post("/t/demo/auth/login", login.clone()).await;
     assert_eq!(session.status, StatusCode::OK, "{session:?}");
+    // Pages of examples/nextjs, and of no other origin, may have the demo tenant's cookies.
+    for (origin, status) in [
+        ("http://localhost:3000", StatusCode::OK),
+        ("http://localhost:3001", StatusCode::FORBIDDEN),
+    ] {
+        let client = dev.client();
+        let request = client
+            .request(Method::POST, "/t/demo/auth/login")
+            .header("origin", origin)
+            .json(&json!({ "email": file["user"]["email"], "password": file["user"]["password"] }));
+        let answer = client.send(request).await;
+        assert_eq!(answer.status, status, "{origin}: {answer:?}");
+    }
     let operator = file["operator_token"].as_str().unwrap();
     assert_eq!(
         dev.client()

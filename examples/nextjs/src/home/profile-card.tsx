@@ -53,12 +53,12 @@ function ProfileFacts({ profile }: { profile: UserProfile }) {
   );
 }
 
-/** What is to be sent: a merge patch (RFC 7396), in which what stays is not mentioned. */
+/** What is to be sent: a merge patch (RFC 7396). What stays is not mentioned, null takes away. */
 function changesOf(profile: UserProfile, values: Record<keyof typeof LABELS, string>): ProfileChange {
   const change: ProfileChange = {};
   for (const name of ["nickname", "website", "phoneNumber"] as const) {
     const value = values[name].trim();
-    if (value !== (profile[name] ?? "")) change[name] = value;
+    if (value !== (profile[name] ?? "")) change[name] = value || null;
   }
   return change;
 }
