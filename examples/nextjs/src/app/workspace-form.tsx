@@ -12,7 +12,7 @@ export function WorkspaceForm() {
   const ref = useRef<HTMLFormElement>(null);
   const [{ asked, problem }, open, isPending] = useActionState(openWorkspace, { asked: "" });
   useEffect(() => {
-    if (problem) ref.current?.querySelector("input")?.focus();
+    if (problem) ref.current?.querySelector<HTMLElement>("[aria-invalid]")?.focus();
   }, [problem, asked]);
   return (
     <form ref={ref} action={open} className={forms.form} noValidate>
