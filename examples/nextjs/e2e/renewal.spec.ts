@@ -13,24 +13,32 @@ import {
 
 const NAMES = ["current-user", "profile", "consents"];
 
-test("requests that find the token expired at once share one refresh", async ({
-  page,
-  context,
-  tenant,
-  user,
-}) => {
-  await signIn(page, tenant, user);
-  await dropAccessToken(context);
-  const calls = countCalls(context);
-  await page.reload();
-  await expectHome(page);
-  expect(calls("POST refresh 200")).toBe(1);
-  for (const name of NAMES) {
-    expect(calls(`GET ${name} 401`), name).toBe(1);
-    expect(calls(`GET ${name} 200`), name).toBe(1);
-  }
-  expect(await cookieNames(context, tenant)).toContain("tokenhouse_access");
-});
+for (const where of ["", ", also where there are no locks"]) {
+  test(`requests that find the token expired at once share one refresh${where}`, async ({
+    page,
+    context,
+    tenant,
+    user,
+  }) => {
+    if (where) await deafen(context);
+    await signIn(page, tenant, user);
+    await dropAccessToken(context);
+    const calls = countCalls(context);
+    // It waits until all have been refused, so that they do meet.
+    await page.route("**/auth/refresh", async (route) => {
+      for (const name of NAMES) await expect.poll(() => calls(`GET ${name} 401`)).toBe(1);
+      await route.continue();
+    });
+    await page.reload();
+    await expectHome(page);
+    expect(calls("POST refresh 200")).toBe(1);
+    for (const name of NAMES) {
+      expect(calls(`GET ${name} 401`), name).toBe(1);
+      expect(calls(`GET ${name} 200`), name).toBe(1);
+    }
+    expect(await cookieNames(context, tenant)).toContain("tokenhouse_access");
+  });
+}
 
 test("a change is sent again after the refresh, and only once taken", async ({
   page,

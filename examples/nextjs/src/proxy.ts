@@ -23,6 +23,8 @@ function contentSecurityPolicy(nonce: string): string {
     // Users bring their pictures from anywhere.
     "img-src 'self' data: https:",
     "connect-src 'self'",
+    // Next's own overlay has fonts; the application has none.
+    ...(development ? ["font-src 'self'"] : []),
     "manifest-src 'self'",
     "form-action 'self'",
     "frame-ancestors 'none'",
