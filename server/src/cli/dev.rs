@@ -277,6 +277,11 @@ async fn seed(
     Ok((user, clients))
 }
 
+fn demo_settings() -> serde_json::Map<String, serde_json::Value> {
+    let settings = serde_json::json!({ "allowed_origins": [EXAMPLE_ORIGIN] });
+    settings.as_object().cloned().unwrap_or_default()
+}
+
 async fn furnish(app: &App, tenant: Tenant, user: &DevUser) -> anyhow::Result<Vec<DevClient>> {
     let scope = tenant.enter(&app.public_url)?;
     let command = Signup {
@@ -391,11 +396,6 @@ fn demo_metadata(id: &str, confidential: bool) -> anyhow::Result<ClientMetadata>
         },
         ..ClientMetadata::default()
     })
-}
-
-fn demo_settings() -> serde_json::Map<String, serde_json::Value> {
-    let settings = serde_json::json!({ "allowed_origins": [EXAMPLE_ORIGIN] });
-    settings.as_object().cloned().unwrap_or_default()
 }
 
 /// Every standard claim, so that every scope has something to show.

@@ -176,12 +176,9 @@ async fn dev_starts_again_on_the_same_data() {
             .mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
-    let ready = reqwest::get(format!(
-        "{}/readyz",
-        file["management_url"].as_str().unwrap()
-    ))
-    .await
-    .unwrap();
+    let management_url = file["management_url"].as_str().unwrap();
+    let readiness = dev.client().http.get(format!("{management_url}/readyz"));
+    let ready = readiness.send().await.unwrap();
     assert_eq!(ready.status(), StatusCode::OK);
     assert_eq!(
         ready.json::<Value>().await.unwrap(),
