@@ -84,6 +84,8 @@ export class Tokenhouse {
       TOKENHOUSE_LISTEN: `127.0.0.1:${this.port}`,
       TOKENHOUSE_MANAGEMENT_LISTEN: `127.0.0.1:${this.managementPort}`,
       TOKENHOUSE_DATA_DIR: this.#data,
+      // The application stands between browsers and this server, and says whose call it passes on.
+      TOKENHOUSE_TRUSTED_PROXIES: "127.0.0.0/8,::1/128",
     });
     await answers(`http://127.0.0.1:${this.managementPort}/readyz`, this.#running);
     // Written last: the demo tenant is there, too.

@@ -57,6 +57,18 @@ test("a workspace is found by its name, and what doesn't exist is said", async (
   await expect(page.getByRole("heading", { name: "There is nothing here" })).toBeVisible();
 });
 
+test("the audit log has the browser's address, not the application's", async ({ page, tenant, user }) => {
+  // What a load balancer in front of the application would say.
+  await page.setExtraHTTPHeaders({ "X-Forwarded-For": "203.0.113.7" });
+  await signIn(page, tenant, user);
+  await expect
+    .poll(async () => {
+      const events = await tenant.admin("GET", "/audit-events?limit=100");
+      return (events as { items: { ip: string | null }[] }).items.map(({ ip }) => ip);
+    })
+    .toContain("203.0.113.7");
+});
+
 test("only the session API appears under the application's origin", async ({
   page,
   installation,

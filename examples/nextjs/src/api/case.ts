@@ -30,7 +30,7 @@ export type Snake<T> = T extends readonly (infer Item)[]
 export const camelKey = (key: string): string =>
   key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
-export const snakeKey = (key: string): string =>
+const snakeKey = (key: string): string =>
   key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** An answer of the wire for the interface. */

@@ -18,7 +18,7 @@ export function SignOutButton() {
       className={styles.signOut}
       isPending={isPending}
       pendingText="Signing out…"
-      aria-disabled={presence !== "signed-in"}
+      disabled={presence !== "signed-in"}
       onClick={() =>
         logout(undefined, {
           onError: (error) =>
