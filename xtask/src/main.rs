@@ -41,6 +41,7 @@ enum Command {
     Bench(commands::bench::Bench),
     Clients(commands::clients::Clients),
     Contract(commands::contract::Contract),
+    Example(commands::example::Example),
     Services(commands::services::Services),
 }
 
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(&interrupt),
         Command::Clients(clients) => clients.run(&interrupt),
         Command::Contract(contract) => contract.run(&interrupt),
+        Command::Example(example) => example.run(&interrupt),
         Command::Services(services) => services.run(&interrupt),
     });
     // Everything that stops a server or removes a folder is a guard inside `run`, and has been

@@ -92,6 +92,7 @@ pub(crate) enum Purpose<'a> {
     Bench,
     Clients(&'a [Need]),
     Contract,
+    Example,
 }
 
 impl Purpose<'_> {
@@ -100,6 +101,7 @@ impl Purpose<'_> {
             Self::Tests | Self::Bench => vec![REDIS, INITDB, PG_ISREADY, POSTGRES, PSQL],
             Self::Clients(languages) => languages.to_vec(),
             Self::Contract => return vec![NODE, NPM, PYTHON],
+            Self::Example => return vec![NODE, NPM, CHROMIUM],
         };
         if cfg!(target_os = "linux") {
             needs.push(SETPRIV);
@@ -107,7 +109,7 @@ impl Purpose<'_> {
         match self {
             Self::Tests => needs.extend([NODE, NPM, PYTHON, CHROMIUM]),
             Self::Bench => needs.push(TASKSET),
-            Self::Clients(_) | Self::Contract => {}
+            Self::Clients(_) | Self::Contract | Self::Example => {}
         }
         needs
     }

@@ -47,6 +47,8 @@ use crate::{
 
 const TENANT: &str = "demo";
 const EMAIL: &str = "demo@example.com";
+/// Where `examples/nextjs` runs: its pages use the demo tenant's cookies.
+const EXAMPLE_ORIGIN: &str = "http://localhost:3000";
 
 /// Try it: starts with a demo tenant, on SQLite, with all data under ./data
 #[derive(Debug, Args)]
@@ -248,7 +250,7 @@ async fn seed(
     let command = CreateTenant {
         slug: TENANT.to_owned(),
         name: Some("Demo".to_owned()),
-        settings: serde_json::Map::new(),
+        settings: demo_settings(),
     };
     let tenant = match (
         admin::tenants::create(app, operator, command, app.now()).await,
@@ -274,6 +276,11 @@ async fn seed(
         .await
         .context("the demo user and clients can't be made")?;
     Ok((user, clients))
+}
+
+fn demo_settings() -> serde_json::Map<String, serde_json::Value> {
+    let settings = serde_json::json!({ "allowed_origins": [EXAMPLE_ORIGIN] });
+    settings.as_object().cloned().unwrap_or_default()
 }
 
 async fn furnish(app: &App, tenant: Tenant, user: &DevUser) -> anyhow::Result<Vec<DevClient>> {

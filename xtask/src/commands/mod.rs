@@ -3,5 +3,6 @@
 pub(crate) mod bench;
 pub(crate) mod clients;
 pub(crate) mod contract;
+pub(crate) mod example;
 pub(crate) mod services;
 pub(crate) mod test;
