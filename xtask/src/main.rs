@@ -10,6 +10,7 @@
 
 mod commands;
 mod interrupt;
+mod kubernetes;
 mod node;
 mod process;
 mod progress;
@@ -39,6 +40,7 @@ enum Command {
     Test(commands::test::Test),
     Bench(commands::bench::Bench),
     Services(commands::services::Services),
+    K8s(commands::k8s::K8s),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Test(test) => test.run(&interrupt),
         Command::Bench(bench) => bench.run(&interrupt),
         Command::Services(services) => services.run(&interrupt),
+        Command::K8s(k8s) => k8s.run(&interrupt),
     });
     // Everything that stops a server or removes a folder is a guard inside `run`, and has been
     // dropped by now: nothing below may be needed for cleaning up.

@@ -64,29 +64,66 @@ const SETPRIV: Need = Need {
     program: "setpriv",
     package: "util-linux",
 };
+const BUILDAH: Need = Need {
+    program: "buildah",
+    package: "buildah",
+};
+const UMOCI: Need = Need {
+    program: "umoci",
+    package: "umoci",
+};
+const BWRAP: Need = Need {
+    program: "bwrap",
+    package: "bubblewrap",
+};
 const TASKSET: Need = Need {
     program: "taskset",
     package: "util-linux",
 };
+
+/// The second number of the oldest Go that k8s/validate/go.mod accepts.
+const OLDEST_GO: u32 = 26;
 
 /// What a command is going to use.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose {
     Tests,
     Bench,
+    Image,
+    Manifests,
 }
 
 impl Purpose {
     fn needs(self) -> Vec<Need> {
-        let mut needs = vec![REDIS, INITDB, PG_ISREADY, POSTGRES, PSQL];
+        let mut needs = match self {
+            Self::Manifests => return vec![PYTHON],
+            Self::Tests => vec![NODE, NPM, PYTHON, CHROMIUM],
+            Self::Bench => vec![TASKSET],
+            Self::Image => vec![BUILDAH, UMOCI, BWRAP, PYTHON],
+        };
+        needs.extend([REDIS, INITDB, PG_ISREADY, POSTGRES, PSQL]);
         if cfg!(target_os = "linux") {
             needs.push(SETPRIV);
         }
-        match self {
-            Self::Tests => needs.extend([NODE, NPM, PYTHON, CHROMIUM]),
-            Self::Bench => needs.push(TASKSET),
-        }
         needs
+    }
+
+    /// What installs it where there is no apt-get.
+    fn elsewhere(self) -> &'static str {
+        match self {
+            Self::Tests | Self::Bench => {
+                "\x20 Fedora:          sudo dnf install redis postgresql-server postgresql nodejs npm python3 chromium util-linux\n\
+                 \x20 macOS:           brew install redis postgresql node python chromium\n"
+            }
+            Self::Image => {
+                "\x20 Fedora:          sudo dnf install redis postgresql-server postgresql python3 util-linux buildah umoci bubblewrap\n\
+                 \x20 Images are built and run on Linux alone.\n"
+            }
+            Self::Manifests => {
+                "\x20 Fedora:          sudo dnf install python3\n\
+                 \x20 macOS:           brew install python\n"
+            }
+        }
     }
 }
 
@@ -106,14 +143,14 @@ impl Tools {
         let missing = Self::look().missing(&purpose.needs());
         if !missing.is_empty() {
             if !install || !can_install() {
-                bail!(advice(&missing));
+                bail!(advice(&missing, purpose));
             }
             apt_get(&packages(&missing), progress, interrupt)?;
         }
         // Looks again: a package may have brought a new folder of PostgreSQL binaries.
         let tools = Self::look();
         let missing = tools.missing(&purpose.needs());
-        ensure!(missing.is_empty(), advice(&missing));
+        ensure!(missing.is_empty(), advice(&missing, purpose));
         Ok(tools)
     }
 
@@ -144,6 +181,16 @@ impl Tools {
     pub(crate) fn path(&self, program: &str) -> Result<PathBuf> {
         self.find(program)
             .with_context(|| format!("{program} is not installed"))
+    }
+
+    /// A Go that the API server's code can be built with, if there is one.
+    pub(crate) fn go(&self) -> Option<PathBuf> {
+        let go = self.find("go")?;
+        let output = Command::new(&go).arg("version").output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text.split_whitespace().find_map(|word| word.strip_prefix("go1."))?;
+        let minor: u32 = version.split('.').next()?.parse().ok()?;
+        (minor >= OLDEST_GO).then_some(go)
     }
 
     /// The path of a PostgreSQL program, from the folder that has `initdb`: on a machine with
@@ -195,16 +242,16 @@ fn packages(missing: &[Need]) -> Vec<&'static str> {
 }
 
 /// The text for whoever has to install something by hand.
-fn advice(missing: &[Need]) -> String {
+fn advice(missing: &[Need], purpose: Purpose) -> String {
     let programs: Vec<&str> = missing.iter().map(|need| need.program).collect();
     format!(
         "not installed: {}\n\
          \x20 Debian, Ubuntu:  sudo apt-get install --no-install-recommends {}\n\
-         \x20 Fedora:          sudo dnf install redis postgresql-server postgresql nodejs npm python3 chromium util-linux\n\
-         \x20 macOS:           brew install redis postgresql node python chromium\n\
+         {}\
          No service has to be started or configured: scratch instances are started from these programs.",
         programs.join(", "),
         packages(missing).join(" "),
+        purpose.elsewhere(),
     )
 }
 
@@ -336,7 +383,7 @@ mod tests {
 
     #[test]
     fn advice_names_each_package_once() {
-        let text = advice(&[INITDB, PSQL, NPM]);
+        let text = advice(&[INITDB, PSQL, NPM], Purpose::Tests);
         assert!(text.contains("initdb, psql, npm"), "{text}");
         assert!(
             text.contains("--no-install-recommends npm postgresql\n"),

@@ -1,5 +1,6 @@
 //! One file a command.
 
 pub(crate) mod bench;
+pub(crate) mod k8s;
 pub(crate) mod services;
 pub(crate) mod test;
