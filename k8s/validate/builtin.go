@@ -19,6 +19,7 @@ import (
 	_ "k8s.io/kubernetes/pkg/apis/apps/install"
 	_ "k8s.io/kubernetes/pkg/apis/autoscaling/install"
 	_ "k8s.io/kubernetes/pkg/apis/batch/install"
+	"k8s.io/kubernetes/pkg/apis/core"
 	_ "k8s.io/kubernetes/pkg/apis/core/install"
 	_ "k8s.io/kubernetes/pkg/apis/networking/install"
 	_ "k8s.io/kubernetes/pkg/apis/policy/install"
@@ -91,6 +92,10 @@ func create(ctx context.Context, strategy rest.RESTCreateStrategy, kind schema.G
 		versioned, schema.GroupVersion{Group: kind.Group, Version: runtime.APIVersionInternal})
 	if err != nil {
 		return err
+	}
+	if service, is := internal.(*core.Service); is && service.Spec.ClusterIP != "" {
+		// The storage of services copies it before it validates.
+		service.Spec.ClusterIPs = []string{service.Spec.ClusterIP}
 	}
 	accessor, err := meta.Accessor(internal)
 	if err != nil {

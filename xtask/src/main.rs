@@ -9,8 +9,10 @@
 )]
 
 mod commands;
+mod image;
 mod interrupt;
 mod kubernetes;
+mod needs;
 mod node;
 mod process;
 mod progress;
@@ -41,6 +43,7 @@ enum Command {
     Bench(commands::bench::Bench),
     Services(commands::services::Services),
     K8s(commands::k8s::K8s),
+    Image(commands::image::Image),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(&interrupt),
         Command::Services(services) => services.run(&interrupt),
         Command::K8s(k8s) => k8s.run(&interrupt),
+        Command::Image(image) => image.run(&interrupt),
     });
     // Everything that stops a server or removes a folder is a guard inside `run`, and has been
     // dropped by now: nothing below may be needed for cleaning up.

@@ -14,118 +14,13 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::interrupt::Interrupt;
+use crate::needs::Need;
+pub(crate) use crate::needs::Purpose;
 use crate::process::run_logged;
 use crate::progress::Progress;
 
-/// A program, and the Debian package that has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Need {
-    program: &'static str,
-    package: &'static str,
-}
-
-const REDIS: Need = Need {
-    program: "redis-server",
-    package: "redis-server",
-};
-const INITDB: Need = Need {
-    program: "initdb",
-    package: "postgresql",
-};
-const PG_ISREADY: Need = Need {
-    program: "pg_isready",
-    package: "postgresql",
-};
-const POSTGRES: Need = Need {
-    program: "postgres",
-    package: "postgresql",
-};
-const PSQL: Need = Need {
-    program: "psql",
-    package: "postgresql",
-};
-const NODE: Need = Need {
-    program: "node",
-    package: "nodejs",
-};
-const NPM: Need = Need {
-    program: "npm",
-    package: "npm",
-};
-const PYTHON: Need = Need {
-    program: "python3",
-    package: "python3-venv",
-};
-const CHROMIUM: Need = Need {
-    program: "chromium",
-    package: "chromium",
-};
-const SETPRIV: Need = Need {
-    program: "setpriv",
-    package: "util-linux",
-};
-const BUILDAH: Need = Need {
-    program: "buildah",
-    package: "buildah",
-};
-const UMOCI: Need = Need {
-    program: "umoci",
-    package: "umoci",
-};
-const BWRAP: Need = Need {
-    program: "bwrap",
-    package: "bubblewrap",
-};
-const TASKSET: Need = Need {
-    program: "taskset",
-    package: "util-linux",
-};
-
 /// The second number of the oldest Go that k8s/validate/go.mod accepts.
 const OLDEST_GO: u32 = 26;
-
-/// What a command is going to use.
-#[derive(Clone, Copy)]
-pub(crate) enum Purpose {
-    Tests,
-    Bench,
-    Image,
-    Manifests,
-}
-
-impl Purpose {
-    fn needs(self) -> Vec<Need> {
-        let mut needs = match self {
-            Self::Manifests => return vec![PYTHON],
-            Self::Tests => vec![NODE, NPM, PYTHON, CHROMIUM],
-            Self::Bench => vec![TASKSET],
-            Self::Image => vec![BUILDAH, UMOCI, BWRAP, PYTHON],
-        };
-        needs.extend([REDIS, INITDB, PG_ISREADY, POSTGRES, PSQL]);
-        if cfg!(target_os = "linux") {
-            needs.push(SETPRIV);
-        }
-        needs
-    }
-
-    /// What installs it where there is no apt-get.
-    fn elsewhere(self) -> &'static str {
-        match self {
-            Self::Tests | Self::Bench => {
-                "\x20 Fedora:          sudo dnf install redis postgresql-server postgresql nodejs npm python3 chromium util-linux\n\
-                 \x20 macOS:           brew install redis postgresql node python chromium\n"
-            }
-            Self::Image => {
-                "\x20 Fedora:          sudo dnf install redis postgresql-server postgresql python3 util-linux buildah umoci bubblewrap\n\
-                 \x20 Images are built and run on Linux alone.\n"
-            }
-            Self::Manifests => {
-                "\x20 Fedora:          sudo dnf install python3\n\
-                 \x20 macOS:           brew install python\n"
-            }
-        }
-    }
-}
 
 /// Where programs are looked for.
 pub(crate) struct Tools {
@@ -188,7 +83,9 @@ impl Tools {
         let go = self.find("go")?;
         let output = Command::new(&go).arg("version").output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let version = text.split_whitespace().find_map(|word| word.strip_prefix("go1."))?;
+        let version = text
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("go1."))?;
         let minor: u32 = version.split('.').next()?.parse().ok()?;
         (minor >= OLDEST_GO).then_some(go)
     }
@@ -326,6 +223,7 @@ fn first_version(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::needs::{INITDB, NPM, PSQL};
 
     #[test]
     fn newest_postgres_comes_first_and_other_folders_do_not_count() {

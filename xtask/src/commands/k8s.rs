@@ -50,7 +50,9 @@ impl K8s {
         let python = progress.phase("python", |progress| {
             PythonTools::ready(MANIFESTS, &workspace, &tools, progress, interrupt)
         })?;
-        progress.phase("sources", |_| validators::lint_sources(&workspace.root, &python))?;
+        progress.phase("sources", |_| {
+            validators::lint_sources(&workspace.root, &python)
+        })?;
         // Scanners pass by hidden folders, which a nameless temporary one would be.
         let work = tempfile::Builder::new().prefix("tokenhouse-k8s-").tempdir();
         let work = work.context("could not make a temporary folder")?;
@@ -68,12 +70,27 @@ impl K8s {
             Validators::ready(&workspace.root, &folder, &go, &python, interrupt)
         })?;
         let facts = Facts::read(&workspace.root)?;
+        let mut seen = BTreeSet::new();
         progress.phase("checks", |progress| {
-            check(&validators, &facts, &work.path().join("good"), &variants, progress)
+            check(
+                &validators,
+                &facts,
+                &work.path().join("good"),
+                &variants,
+                &mut seen,
+                progress,
+            )
         })?;
         if !self.no_faults {
             progress.phase("planted mistakes", |progress| {
-                plant(&validators, &facts, &work.path().join("bad"), &variants, progress)
+                plant(
+                    &validators,
+                    &facts,
+                    &work.path().join("bad"),
+                    &variants,
+                    &mut seen,
+                    progress,
+                )
             })?;
         }
         progress.summary(&format!("{} variants are good", variants.len()));
@@ -97,7 +114,10 @@ fn go(
 
 fn write_all(folder: &Path, variants: &[Variant]) -> Result<Vec<PathBuf>> {
     validators::fresh_folder(folder)?;
-    variants.iter().map(|variant| variant.write(folder)).collect()
+    variants
+        .iter()
+        .map(|variant| variant.write(folder))
+        .collect()
 }
 
 /// What everybody says, the rules among them.
@@ -106,8 +126,13 @@ fn look(
     facts: &Facts,
     folder: &Path,
     variants: &[Variant],
+    seen: &mut BTreeSet<String>,
 ) -> Result<Vec<Finding>> {
-    let files = write_all(folder, variants)?;
+    let new: Vec<Variant> = variants
+        .iter()
+        .filter_map(|variant| variant.unseen(seen))
+        .collect();
+    let files = write_all(folder, &new)?;
     let mut found = validators.look(folder, &files)?;
     for variant in variants {
         // A mistake may leave nothing that could be parsed; that others notice.
@@ -127,13 +152,14 @@ fn check(
     facts: &Facts,
     folder: &Path,
     variants: &[Variant],
+    seen: &mut BTreeSet<String>,
     progress: &Progress,
 ) -> Result<()> {
     for variant in variants {
         rules::problems(variant, facts).with_context(|| variant.name.clone())?;
     }
     let mut lines = BTreeSet::new();
-    for one in look(validators, facts, folder, variants)? {
+    for one in look(validators, facts, folder, variants, seen)? {
         lines.insert(format!("{}: {} ({})", one.eye.name(), one.what, one.file));
     }
     for name in rules::unreachable_settings(variants, facts)? {
@@ -142,7 +168,11 @@ fn check(
         ));
     }
     let all: Vec<_> = lines.into_iter().collect();
-    ensure!(all.is_empty(), "the manifests are not good:\n{}", all.join("\n"));
+    ensure!(
+        all.is_empty(),
+        "the manifests are not good:\n{}",
+        all.join("\n")
+    );
     progress.note(format!("{} variants, nothing found", variants.len()));
     Ok(())
 }
@@ -153,13 +183,14 @@ fn plant(
     facts: &Facts,
     folder: &Path,
     variants: &[Variant],
+    seen: &mut BTreeSet<String>,
     progress: &Progress,
 ) -> Result<()> {
     let planted = FAULTS
         .iter()
         .map(|fault| fault.plant(variants))
         .collect::<Result<Vec<_>>>()?;
-    let found = look(validators, facts, folder, &planted)?;
+    let found = look(validators, facts, folder, &planted, seen)?;
     let mut noticed: BTreeMap<&str, BTreeSet<Eye>> = BTreeMap::new();
     for one in &found {
         noticed.entry(&one.file).or_default().insert(one.eye);
@@ -184,6 +215,10 @@ fn plant(
         .into_iter()
         .map(|(eye, count)| format!("{} {count}", eye.name()))
         .collect();
-    progress.note(format!("{} mistakes, all noticed; findings: {}", FAULTS.len(), counts.join(", ")));
+    progress.note(format!(
+        "{} mistakes, all noticed; findings: {}",
+        FAULTS.len(),
+        counts.join(", ")
+    ));
     Ok(())
 }

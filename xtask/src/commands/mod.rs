@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod bench;
+pub(crate) mod image;
 pub(crate) mod k8s;
 pub(crate) mod services;
 pub(crate) mod test;

@@ -138,7 +138,8 @@ impl Validators {
         let mut command = Command::new(&self.schemas);
         command.args(["--strict", "-k", version]).args(files);
         let output = output(&mut command)?;
-        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        let said =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         let mut passed = 0;
         for line in said.lines() {
             let mut words = line.splitn(3, ' ');
@@ -146,9 +147,9 @@ impl Validators {
             let (Some(level), Some(path), Some(what)) = (level, path, what) else {
                 bail!("kubernetes-validate says {line:?}");
             };
-            let custom = what.strip_prefix("Couldn't find schema for kind ").is_some_and(|rest| {
-                CUSTOM.contains(&rest.split(' ').next().unwrap_or_default())
-            });
+            let custom = what
+                .strip_prefix("Couldn't find schema for kind ")
+                .is_some_and(|rest| CUSTOM.contains(&rest.split(' ').next().unwrap_or_default()));
             match level {
                 "INFO" => passed += 1,
                 "WARN" if custom => {}
@@ -171,7 +172,11 @@ impl Validators {
             return Ok(());
         };
         let refused = said.trim_end().ends_with(" refused");
-        ensure!(refused, "the API server's code says {said}{}", complaints(&output));
+        ensure!(
+            refused,
+            "the API server's code says {said}{}",
+            complaints(&output)
+        );
         let mut lines = lines.lines().peekable();
         while let Some(line) = lines.next() {
             let (path, what) = line.split_once(".yaml: ").unwrap_or(("", line));
@@ -180,7 +185,7 @@ impl Validators {
             found.push(finding(Eye::ApiServer, path, what));
         }
         ensure!(
-            output.status.success() == !found.iter().any(|one| one.eye == Eye::ApiServer),
+            output.status.success() != found.iter().any(|one| one.eye == Eye::ApiServer),
             "the API server's code says {said}"
         );
         Ok(())
@@ -189,11 +194,16 @@ impl Validators {
     fn scan(&self, folder: &Path, found: &mut Vec<Finding>) -> Result<()> {
         let mut command = Command::new(&self.checkov);
         command.args(["--framework", "kubernetes", "--skip-download", "--quiet"]);
-        command.args(["--soft-fail", "-o", "json", "-d"]).arg(folder);
+        command
+            .args(["--soft-fail", "-o", "json", "-d"])
+            .arg(folder);
         let report: Value = serde_json::from_str(&succeed(&mut command)?)
             .context("checkov printed something odd")?;
         let looked = report["summary"]["resource_count"].as_u64();
-        ensure!(looked.is_some_and(|count| count > 0), "checkov looked at nothing");
+        ensure!(
+            looked.is_some_and(|count| count > 0),
+            "checkov looked at nothing"
+        );
         let results = &report["results"];
         for one in results["failed_checks"].as_array().into_iter().flatten() {
             let text = |member: &str| one[member].as_str().unwrap_or_default();
@@ -230,7 +240,10 @@ pub(crate) fn lint_sources(root: &Path, python: &PythonTools) -> Result<()> {
     succeed(&mut dockerfile)?;
     let mut dockerfile = Command::new(python.program("checkov"));
     dockerfile.args(["--framework", "dockerfile", "--skip-download", "--compact"]);
-    dockerfile.arg("--quiet").arg("-f").arg(root.join("Dockerfile"));
+    dockerfile
+        .arg("--quiet")
+        .arg("-f")
+        .arg(root.join("Dockerfile"));
     succeed(&mut dockerfile)?;
     Ok(())
 }

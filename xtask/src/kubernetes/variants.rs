@@ -1,5 +1,6 @@
 //! Every combination of overlay and components, rendered as an operator would.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,6 +29,28 @@ impl Variant {
         self.name.starts_with("production")
     }
 
+    /// What of it nobody has looked at yet, with the namespace that it is in. Variants have most of
+    /// their objects in common, and validators take their time for each.
+    pub(crate) fn unseen(&self, seen: &mut BTreeSet<String>) -> Option<Self> {
+        let documents: Vec<&str> = self.text.split("\n---\n").map(str::trim).collect();
+        let is_namespace = |text: &str| text.contains("\nkind: Namespace\n");
+        // Another namespace changes what its pods may do.
+        let elsewhere = documents
+            .iter()
+            .any(|text| is_namespace(text) && !seen.contains(*text));
+        let kept: Vec<&str> = documents
+            .iter()
+            .filter(|text| elsewhere || is_namespace(text) || !seen.contains(**text))
+            .copied()
+            .collect();
+        let is_new = elsewhere || kept.iter().any(|text| !is_namespace(text));
+        seen.extend(documents.iter().map(|text| (*text).to_owned()));
+        is_new.then(|| Self {
+            name: self.name.clone(),
+            text: kept.join("\n---\n") + "\n",
+        })
+    }
+
     /// Writes it to where validators read it.
     pub(crate) fn write(&self, folder: &Path) -> Result<PathBuf> {
         let path = folder.join(format!("{}.yaml", self.name));
@@ -35,6 +58,11 @@ impl Variant {
             .with_context(|| format!("could not write {}", path.display()))?;
         Ok(path)
     }
+}
+
+/// Renders the overlay `production` as it stands.
+pub(crate) fn render_production(source: &Path, kubectl: &Path) -> Result<String> {
+    render(kubectl, &source.join("overlays/production"))
 }
 
 /// Renders all of them from a copy of `source`, in which the line of components is changed as the
@@ -81,7 +109,12 @@ fn combinations() -> Vec<Vec<&'static str>> {
         for chosen in 0..1_u32 << OPTIONAL.len() {
             let optional = OPTIONAL.iter().enumerate();
             let optional = optional.filter(|(bit, _)| chosen & (1 << bit) != 0);
-            all.push(route.into_iter().chain(optional.map(|(_, name)| *name)).collect());
+            all.push(
+                route
+                    .into_iter()
+                    .chain(optional.map(|(_, name)| *name))
+                    .collect(),
+            );
         }
     }
     all
@@ -93,7 +126,10 @@ fn ensure_all_components_are_known(folder: &Path) -> Result<()> {
         let name = entry.context("could not read the components")?.file_name();
         let name = name.to_string_lossy();
         let known = OPTIONAL.contains(&name.as_ref()) || ROUTES.contains(&Some(name.as_ref()));
-        ensure!(known, "the component {name} is missing in xtask/src/kubernetes/variants.rs");
+        ensure!(
+            known,
+            "the component {name} is missing in xtask/src/kubernetes/variants.rs"
+        );
     }
     Ok(())
 }
@@ -147,9 +183,32 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
+
+    #[test]
+    fn only_objects_that_are_new_are_kept_with_their_namespace() {
+        let variant = |text: &str| Variant {
+            name: "a".to_owned(),
+            text: text.to_owned(),
+        };
+        let space = |level: &str| format!("apiVersion: v1\nkind: Namespace\nlevel: {level}");
+        let first = format!("{}\n---\none: 1\n---\ntwo: 2\n", space("x"));
+        let mut seen = BTreeSet::new();
+        let unseen = |text: &str, seen: &mut BTreeSet<String>| {
+            variant(text).unseen(seen).map(|variant| variant.text)
+        };
+        assert_eq!(unseen(&first, &mut seen), Some(first.clone()));
+        assert_eq!(unseen(&first, &mut seen), None);
+        let second = first.replace("two: 2", "two: 3");
+        let expected = format!("{}\n---\ntwo: 3\n", space("x"));
+        assert_eq!(unseen(&second, &mut seen), Some(expected));
+        let third = first.replace("level: x", "level: y");
+        assert_eq!(
+            unseen(&third, &mut seen),
+            Some(third.clone()),
+            "all its pods"
+        );
+    }
 
     #[test]
     fn every_combination_is_there_once_and_no_two_routes_meet() {

@@ -111,7 +111,7 @@ fn passable(path: &Path) -> bool {
 }
 
 /// A loopback port that nobody listens on right now.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on the loopback")?;
     Ok(listener

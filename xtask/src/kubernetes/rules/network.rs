@@ -9,7 +9,12 @@ use crate::kubernetes::manifest::{Manifest, Workload, list, text, title};
 
 /// Networks in which no client of a tenant has a server. 169.254.169.254 is where clouds keep the
 /// credentials of a node.
-const NOT_PUBLIC: [&str; 4] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"];
+const NOT_PUBLIC: [&str; 4] = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+];
 
 pub(super) fn check(manifest: &Manifest, found: &mut Vec<String>) -> Result<()> {
     let server = manifest.server()?;
@@ -62,11 +67,7 @@ fn incoming(policies: &[&Value], found: &mut Vec<String>) {
 }
 
 /// The ports that are open to the outside are exactly those that the settings make use of.
-fn outgoing(
-    policies: &[&Value],
-    server: &Workload<'_>,
-    found: &mut Vec<String>,
-) -> Result<()> {
+fn outgoing(policies: &[&Value], server: &Workload<'_>, found: &mut Vec<String>) -> Result<()> {
     let mut open = BTreeSet::new();
     for rule in policies.iter().flat_map(|policy| rules(policy, "egress")) {
         let ports = list(rule, "/ports");
@@ -86,7 +87,11 @@ fn outgoing(
         for to in list(rule, "/to") {
             let except = list(to, "/ipBlock/except");
             let all = text(to, "/ipBlock/cidr") == "0.0.0.0/0";
-            if all && !NOT_PUBLIC.iter().all(|network| except.contains(&json!(network))) {
+            if all
+                && !NOT_PUBLIC
+                    .iter()
+                    .all(|network| except.contains(&json!(network)))
+            {
                 found.push("a policy opens private networks along with the Internet".to_owned());
             }
         }
@@ -94,8 +99,9 @@ fn outgoing(
             found.push("HTTPS is open to private networks".to_owned());
         }
     }
-    let mut wanted: BTreeSet<String> =
-        ["UDP/53", "TCP/53", "TCP/5432", "TCP/443"].map(Into::into).into();
+    let mut wanted: BTreeSet<String> = ["UDP/53", "TCP/53", "TCP/5432", "TCP/443"]
+        .map(Into::into)
+        .into();
     let container = server.container("tokenhouse")?;
     let names = list(container, "/env").iter().map(|one| text(one, "/name"));
     for name in names {
@@ -108,10 +114,14 @@ fn outgoing(
         }
     }
     for port in wanted.difference(&open) {
-        found.push(format!("the server needs {port}, and no policy lets it out"));
+        found.push(format!(
+            "the server needs {port}, and no policy lets it out"
+        ));
     }
     for port in open.difference(&wanted) {
-        found.push(format!("a policy lets the server out to {port}, which it doesn't need"));
+        found.push(format!(
+            "a policy lets the server out to {port}, which it doesn't need"
+        ));
     }
     Ok(())
 }

@@ -56,14 +56,24 @@ fn confinement(workload: &Workload<'_>, found: &mut Vec<String>) {
         }
     };
     let pod = workload.pod;
-    expect(pod, "/automountServiceAccountToken", &json!(false), "nobody needs the token");
+    expect(
+        pod,
+        "/automountServiceAccountToken",
+        &json!(false),
+        "nobody needs the token",
+    );
     expect(
         pod,
         "/enableServiceLinks",
         &json!(false),
         "TOKENHOUSE_SERVICE_HOST would be an unknown setting",
     );
-    expect(pod, "/securityContext/runAsNonRoot", &json!(true), "root is for nobody");
+    expect(
+        pod,
+        "/securityContext/runAsNonRoot",
+        &json!(true),
+        "root is for nobody",
+    );
     expect(
         pod,
         "/securityContext/seccompProfile/type",
@@ -72,13 +82,32 @@ fn confinement(workload: &Workload<'_>, found: &mut Vec<String>) {
     );
     for container in workload.containers() {
         let context = &container["securityContext"];
-        expect(context, "/readOnlyRootFilesystem", &json!(true), "the image can be changed");
-        expect(context, "/allowPrivilegeEscalation", &json!(false), "setuid works");
-        expect(context, "/capabilities/drop", &json!(["ALL"]), "root's powers remain");
+        expect(
+            context,
+            "/readOnlyRootFilesystem",
+            &json!(true),
+            "the image can be changed",
+        );
+        expect(
+            context,
+            "/allowPrivilegeEscalation",
+            &json!(false),
+            "setuid works",
+        );
+        expect(
+            context,
+            "/capabilities/drop",
+            &json!(["ALL"]),
+            "root's powers remain",
+        );
     }
-    let user = pod.pointer("/securityContext/runAsUser").and_then(Value::as_u64);
-    if !user.is_some_and(|user| user > 10_000) {
-        found.push(format!("{owner}: the user {user:?} may be one of the node's"));
+    let user = pod
+        .pointer("/securityContext/runAsUser")
+        .and_then(Value::as_u64);
+    if user.is_none_or(|user| user <= 10_000) {
+        found.push(format!(
+            "{owner}: the user {user:?} may be one of the node's"
+        ));
     }
     if workload.labels["app.kubernetes.io/name"] == "tokenhouse" {
         let place = "/spec/topologySpreadConstraints";
@@ -94,7 +123,9 @@ fn confinement(workload: &Workload<'_>, found: &mut Vec<String>) {
 /// Whether the grace period leaves time for everything that has to happen in it.
 fn end(workload: &Workload<'_>, found: &mut Vec<String>) {
     let owner = title(workload.object);
-    let grace = workload.pod["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
+    let grace = workload.pod["terminationGracePeriodSeconds"]
+        .as_u64()
+        .unwrap_or(30);
     let pause = list(workload.pod, "/containers")
         .iter()
         .filter_map(|one| one.pointer("/lifecycle/preStop/sleep/seconds")?.as_u64())
@@ -128,9 +159,8 @@ fn image(workload: &Workload<'_>, container: &Value, production: bool, found: &m
     let owner = title(workload.object);
     let image = text(container, "/image");
     let digest = image.split_once("@sha256:").map(|(_, digest)| digest);
-    let by_digest = digest.is_some_and(|digest| {
-        digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit())
-    });
+    let by_digest = digest
+        .is_some_and(|digest| digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit()));
     let last = image.rsplit('/').next().unwrap_or_default();
     let tagged = last.split_once(':').is_some_and(|(_, tag)| tag != "latest");
     if production && !by_digest {
@@ -153,7 +183,9 @@ fn probes(workload: &Workload<'_>, container: &Value, found: &mut Vec<String>) {
             [handler] => {
                 let port = &handler["port"];
                 if !port.is_null() && !workload.has_port(port) {
-                    found.push(format!("{owner}: {probe} asks port {port}, which isn't there"));
+                    found.push(format!(
+                        "{owner}: {probe} asks port {port}, which isn't there"
+                    ));
                 }
             }
             other => found.push(format!("{owner}: {probe} has {} handlers", other.len())),
@@ -169,7 +201,9 @@ fn probes(workload: &Workload<'_>, container: &Value, found: &mut Vec<String>) {
     ] {
         let get = &container[probe]["httpGet"];
         if get["port"] != "management" || get["path"] != path {
-            found.push(format!("{owner}: {probe} must ask {path} at the port management"));
+            found.push(format!(
+                "{owner}: {probe} must ask {path} at the port management"
+            ));
         }
     }
 }

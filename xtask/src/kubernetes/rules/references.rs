@@ -78,13 +78,7 @@ fn mounts(manifest: &Manifest, workload: &Workload<'_>, facts: &Facts, found: &m
 }
 
 /// A secret is either generated here, or the guide tells operators to make it.
-fn secret(
-    manifest: &Manifest,
-    name: &Value,
-    owner: &str,
-    facts: &Facts,
-    found: &mut Vec<String>,
-) {
+fn secret(manifest: &Manifest, name: &Value, owner: &str, facts: &Facts, found: &mut Vec<String>) {
     let name = name.as_str().unwrap_or_default();
     if manifest.find("Secret", name).is_none() && !facts.guide.contains(&format!("`{name}`")) {
         found.push(format!(
@@ -111,7 +105,10 @@ fn budgets_and_policies(manifest: &Manifest, found: &mut Vec<String>) {
             match pods.next() {
                 None => found.push(format!("{} selects no pods", title(object))),
                 Some(workload) if !labels.is_null() && !ports_exist(&workload) => {
-                    found.push(format!("{} names a port that no container has", title(object)));
+                    found.push(format!(
+                        "{} names a port that no container has",
+                        title(object)
+                    ));
                 }
                 Some(_) => {}
             }
@@ -178,27 +175,27 @@ fn routes(manifest: &Manifest, facts: &Facts, found: &mut Vec<String>) {
             _ => {}
         });
         if hosts.is_empty() || hosts.iter().any(|one| *one != host.as_str()) {
-            found.push(format!("{owner} is for {hosts:?}, the public URL for {host}"));
+            found.push(format!(
+                "{owner} is for {hosts:?}, the public URL for {host}"
+            ));
         }
     }
 }
 
-fn backend(
-    manifest: &Manifest,
-    name: &str,
-    port: &Value,
-    owner: &str,
-    found: &mut Vec<String>,
-) {
+fn backend(manifest: &Manifest, name: &str, port: &Value, owner: &str, found: &mut Vec<String>) {
     let open = manifest.find("Service", name).is_some_and(|service| {
         let mut ports = list(service, "/spec/ports").iter();
         ports.any(|one| one["name"] == *port || one["port"] == *port)
     });
     if !open {
-        found.push(format!("{owner}: there is no port {port} at Service/{name}"));
+        found.push(format!(
+            "{owner}: there is no port {port} at Service/{name}"
+        ));
     }
     if name != "tokenhouse" {
-        found.push(format!("{owner} leads to {name}, which is not for the public"));
+        found.push(format!(
+            "{owner} leads to {name}, which is not for the public"
+        ));
     }
 }
 
@@ -219,7 +216,11 @@ fn monitors(manifest: &Manifest, found: &mut Vec<String>) {
             .filter(|service| selects(wanted, &service["metadata"]["labels"]))
             .collect();
         if services.len() != 1 {
-            found.push(format!("{} selects {} Services", title(monitor), services.len()));
+            found.push(format!(
+                "{} selects {} Services",
+                title(monitor),
+                services.len()
+            ));
         }
         for endpoint in list(monitor, "/spec/endpoints") {
             let port = &endpoint["port"];

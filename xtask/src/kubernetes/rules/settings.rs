@@ -34,7 +34,10 @@ fn environment(manifest: &Manifest, container: &Value) -> Vec<(String, String)> 
         }
     }
     for one in list(container, "/env") {
-        all.push((text(one, "/name").to_owned(), text(one, "/value").to_owned()));
+        all.push((
+            text(one, "/name").to_owned(),
+            text(one, "/value").to_owned(),
+        ));
     }
     all
 }
@@ -65,7 +68,9 @@ pub(super) fn check(manifest: &Manifest, facts: &Facts, found: &mut Vec<String>)
     let environment = environment(manifest, container);
     let given = |name: &str| {
         let value = environment.iter().rev().find(|(given, _)| given == name);
-        value.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        value
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     };
     for name in REQUIRED {
         if given(name).or(given(&format!("{name}_FILE"))).is_none() {
