@@ -125,6 +125,8 @@ impl Builder<'_> {
                 "--format",
                 "docker",
             ])
+            // Its lines name a container, which is another each time.
+            .arg("--omit-history")
             .args(["--target", "prebuilt", "--timestamp", &time])
             .arg(format!("--build-arg=VERSION={}", env!("CARGO_PKG_VERSION")))
             .arg(format!("--build-arg=REVISION={revision}"))

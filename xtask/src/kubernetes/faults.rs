@@ -224,7 +224,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "pods run as root",
         "runAsNonRoot: true",
         "runAsNonRoot: false",
-        &[ApiServer, Scanner, Rules],
+        &[ApiServer, Rules],
     ),
     fault(
         "privileges may grow",
