@@ -181,6 +181,9 @@ impl Builder<'_> {
             .arg(format!("{}:image", self.work.join("oci").display()))
             .arg(&bundle);
         self.run(&mut unpack)?;
+        // The container's user has to get through to its files.
+        fs::set_permissions(&bundle, Permissions::from_mode(0o711))
+            .context("could not open the bundle for the container")?;
         Ok(bundle.join("rootfs"))
     }
 }

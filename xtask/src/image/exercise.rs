@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::container::{Node, Process};
-use super::http::request;
+use super::http::{InFlight, request};
 use crate::interrupt::Interrupt;
 use crate::process::{Server, tail};
 use crate::progress::Progress;
@@ -191,7 +191,7 @@ fn stop(
     let pid = pid.context("the kernel counts processes from 1")?;
     let (status, body) = request(public, "POST", "/t/acme/auth/login", LOGIN)?;
     ensure!(status == 200, "login before the end: {status} {body}");
-    let in_flight = thread::spawn(move || request(public, "POST", "/t/acme/auth/login", LOGIN));
+    let in_flight = InFlight::send(public, "POST", "/t/acme/auth/login", LOGIN)?;
     let told = Instant::now();
     kill_process(pid, Signal::TERM).context("could not send SIGTERM")?;
     let status = interrupt.poll(STOP_LIMIT, || server.ended())?;
@@ -207,7 +207,7 @@ fn stop(
         "it stopped with {status}:\n{}",
         tail(server.log())
     );
-    let (status, body) = in_flight.join().ok().context("a login panicked")??;
+    let (status, body) = in_flight.answer()?;
     ensure!(status == 200, "a login that was in flight: {status} {body}");
     Ok(stopped)
 }
