@@ -5,7 +5,9 @@ pub mod client;
 pub mod client_origin;
 pub mod consent;
 pub mod grant;
+pub mod idempotency_key;
 pub mod initial_access_token;
+pub mod invitation;
 pub mod session;
 pub mod signing_key;
 pub mod tag_key;
@@ -19,8 +21,10 @@ pub use tenant_owned::TenantOwned;
 pub const TENANT_TABLES: &[&str] = &[
     "audit_events",
     "single_use",
+    "idempotency_keys",
     "client_origins",
     "initial_access_tokens",
+    "invitations",
     "consents",
     "grants",
     "sessions",

@@ -28,8 +28,10 @@ tenant_owned!(
     client,
     client_origin,
     initial_access_token,
+    invitation,
     session,
     grant,
+    idempotency_key,
     consent,
     signing_key,
     tag_key

@@ -13,7 +13,11 @@ use super::{
         TenantKeys,
     },
 };
-use crate::domain::{client::Client, id::TokenId, tenant::TenantScope};
+use crate::domain::{
+    client::Client,
+    id::{SessionId, TokenId, UserId},
+    tenant::TenantScope,
+};
 
 /// A token that arrives late is a new one: each attempt makes its own (§2.6 recommends two minutes).
 const LIFETIME: Duration = Duration::from_secs(120);
@@ -87,4 +91,33 @@ pub fn notices(
         })
     };
     clients.into_iter().filter_map(notice).collect()
+}
+
+/// What clients are to be told when every session of a user ended. One notice without a session says so
+/// (§2.4), but to those that asked for a `sid` in each: they get one for each session that they were used in.
+pub fn notices_of_all(
+    tenant: &TenantScope,
+    keys: &TenantKeys,
+    user: UserId,
+    clients: Vec<(Client, Vec<SessionId>)>,
+) -> Vec<LogoutNotice> {
+    let mut notices = Vec::new();
+    for (client, sessions) in clients {
+        let Some(uri) = &client.metadata.backchannel_logout_uri else {
+            continue;
+        };
+        let ids: Vec<_> = if client.metadata.backchannel_logout_session_required {
+            sessions.iter().map(|id| Some(id.to_string())).collect()
+        } else {
+            vec![None]
+        };
+        notices.extend(ids.into_iter().map(|session_id| LogoutNotice {
+            tenant: tenant.clone(),
+            uri: uri.clone(),
+            subject: issue::subject(keys, &client, user),
+            session_id,
+            client_id: client.id.clone(),
+        }));
+    }
+    notices
 }

@@ -13,8 +13,9 @@ use super::{
     api::{
         admin::{
             audit_events::AuditEventsApi, client_secrets::ClientSecretsApi, clients::ClientsApi,
-            keys::KeysApi, master_keys::MasterKeysApi, settings::SettingsApi, sign_ins::SignInsApi,
-            tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
+            invitations::InvitationsApi, keys::KeysApi, master_keys::MasterKeysApi,
+            registration_tokens::RegistrationTokensApi, settings::SettingsApi,
+            sign_ins::SignInsApi, tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
         },
         discovery::DiscoveryApi,
         oauth::OAuthApi,
@@ -35,8 +36,10 @@ type Apis = (
     TenantsApi,
     UsersApi,
     UserImportApi,
+    InvitationsApi,
     ClientsApi,
     ClientSecretsApi,
+    RegistrationTokensApi,
     AuditEventsApi,
     KeysApi,
     MasterKeysApi,
@@ -53,9 +56,11 @@ pub fn service() -> OpenApiService<Apis, ()> {
         SessionApi,
         TenantsApi,
         UsersApi,
-        UserImportApi,
+        UserImportApi::default(),
+        InvitationsApi,
         ClientsApi,
         ClientSecretsApi,
+        RegistrationTokensApi,
         AuditEventsApi,
         KeysApi,
         MasterKeysApi,
@@ -126,6 +131,7 @@ fn exemplify_problems(document: &mut Value) {
 /// of the examples.)
 const WRITE_ONLY: &[(&str, &str)] = &[
     ("SignupBody", "password"),
+    ("SignupBody", "invitation"),
     ("LoginBody", "password"),
     ("RefreshTokenBody", "refresh_token"),
 ];

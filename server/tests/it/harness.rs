@@ -93,6 +93,8 @@ pub(crate) struct Installation {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) instances: Vec<Server>,
     public_url: String,
+    /// The database's URL.
+    pub(crate) database: String,
     _folder: TempDir,
 }
 
@@ -204,6 +206,7 @@ impl Installation {
             clock,
             instances,
             public_url: public_url.to_owned(),
+            database: database.to_owned(),
             _folder: folder,
         }
     }

@@ -1,17 +1,14 @@
 //! A tenant's policy: read and changed.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value};
 
 use super::{administration::Administration, tenants};
 use crate::{
     app::App,
-    application::{error::Error, ports::InitialAccessToken},
+    application::error::Error,
     domain::{
         audit::{Event, EventKind},
         policy_patch,
-        secret::{InitialAccess, OpaqueToken},
         tenant::{Policy, Tenant},
         timestamp::Timestamp,
         violation::Violations,
@@ -51,6 +48,9 @@ pub async fn patch(
         )
         .await?
         .ok_or(Error::Stale)?;
+    if changed.updated_at == tenant.updated_at {
+        return Ok(changed);
+    }
     let event = Event::new(EventKind::SettingsChanged)
         .change(&written(&tenant.policy), &written(&changed.policy));
     admin.note(app, event, now);
@@ -59,28 +59,4 @@ pub async fn patch(
 
 fn written(policy: &Policy) -> Value {
     serde_json::to_value(policy).unwrap_or_default()
-}
-
-/// Makes a token that allows to register clients (RFC 7591 §3).
-pub async fn create_initial_access(
-    app: &App,
-    admin: &Administration,
-    uses: Option<u32>,
-    lifetime: Option<Duration>,
-    now: Timestamp,
-) -> Result<(InitialAccessToken, OpaqueToken<InitialAccess>), Error> {
-    let token = OpaqueToken::<InitialAccess>::from_entropy(app.random());
-    let stored = InitialAccessToken {
-        id: uuid::Builder::from_random_bytes(app.random()).into_uuid(),
-        digest: token.digest(),
-        remaining_uses: uses,
-        expires_at: lifetime.map(|lifetime| now + lifetime),
-        created_at: now,
-    };
-    let mut work = app.store.begin(admin.tenant()).await?;
-    work.add_initial_access(&stored).await?;
-    work.commit().await?;
-    let event = Event::new(EventKind::RegistrationTokenCreated).target(stored.id);
-    admin.note(app, event, now);
-    Ok((stored, token))
 }

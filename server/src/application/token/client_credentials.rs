@@ -36,7 +36,7 @@ pub(super) fn grant(exchange: &Exchange<'_>) -> Result<Granted, OAuthError> {
     Ok(Granted {
         scope,
         audience,
-        not_after: exchange.now + exchange.tenant.policy().access_token_ttl(),
+        not_after: exchange.now + exchange.lifetimes().access_token,
         user: None,
     })
 }

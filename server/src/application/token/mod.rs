@@ -29,7 +29,7 @@ use crate::{
         authorization::Parameters,
         claims::Audience,
         claims_request::ClaimsRequest,
-        client::{Client, metadata::GrantType},
+        client::{Client, lifetimes::TokenLifetimes, metadata::GrantType},
         id::GrantId,
         scope::{OPENID, Scopes},
         session::Session,
@@ -136,6 +136,10 @@ impl Exchange<'_> {
         self.caller.client()
     }
 
+    fn lifetimes(&self) -> TokenLifetimes {
+        TokenLifetimes::of(self.tenant.policy(), self.client())
+    }
+
     fn required(&self, parameter: &str) -> Result<&str, Refusal> {
         self.parameters
             .get(parameter)
@@ -155,7 +159,7 @@ impl Exchange<'_> {
                 self.app,
                 self.tenant,
                 &self.keys,
-                &self.client().id,
+                self.client(),
                 &scope,
                 &audience,
                 self.now,
@@ -179,6 +183,7 @@ impl Exchange<'_> {
             authenticated_at: user.authenticated_at,
             user: &user.user,
             with_profile: self.client().first_party,
+            ttl: self.lifetimes().access_token,
         };
         let (access_token, expires_in) = issue::access_token(
             self.app,
@@ -192,6 +197,7 @@ impl Exchange<'_> {
             let request = IdTokenRequest {
                 client: self.client(),
                 subject: &subject,
+                scope: &scope,
                 session: &user.session,
                 user: &user.user,
                 authenticated_at: user.authenticated_at,

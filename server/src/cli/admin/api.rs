@@ -9,9 +9,17 @@ use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::infrastructure::outbound::{public_roots, tls_with};
+use crate::{
+    application::ports::Entropy,
+    infrastructure::{
+        entropy::SystemEntropy,
+        outbound::{public_roots, tls_with},
+    },
+};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// A server that restarts may need a moment.
+const BEFORE_RETRY: Duration = Duration::from_millis(500);
 /// The largest page of a list.
 const PAGE: u32 = 200;
 
@@ -92,6 +100,25 @@ impl Api {
             .await
     }
 
+    /// Makes something, once: when the connection is lost before the answer is there, the same request is sent
+    /// again, and the server gives the same answer if it did it already.
+    pub(super) async fn create(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let mut random = [0; 16];
+        SystemEntropy.fill(&mut random);
+        let key = uuid::Builder::from_random_bytes(random).into_uuid();
+        let request = || {
+            let request = self.request(Method::POST, path)?.json(body);
+            anyhow::Ok(request.header("idempotency-key", key.to_string()))
+        };
+        match self.send(request()?).await {
+            Err(error) if is_lost(&error) => {
+                tokio::time::sleep(BEFORE_RETRY).await;
+                self.send(request()?).await
+            }
+            outcome => outcome,
+        }
+    }
+
     pub(super) async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let request = self.request(Method::PATCH, path)?.json(body);
         self.send(request).await
@@ -164,6 +191,13 @@ pub(super) fn id(text: &str) -> Result<String, &'static str> {
     } else {
         Err("must be an id or a name of letters, digits, hyphens, underscores and dots")
     }
+}
+
+/// Whether the request may have arrived, and its answer did not.
+fn is_lost(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<reqwest::Error>()
+        .is_some_and(|error| !error.is_connect() && !error.is_builder())
 }
 
 /// A refusal in words: what, why, and which members.

@@ -156,7 +156,7 @@ impl Client {
                     body["token_endpoint_auth_method"] = "none".into();
                 }
                 out.object(
-                    &api.post(&format!("/tenants/{tenant}/clients"), &body)
+                    &api.create(&format!("/tenants/{tenant}/clients"), &body)
                         .await?,
                 )
             }
@@ -192,7 +192,7 @@ impl Client {
             } => {
                 let path = format!("{}/secrets", one(tenant, client_id));
                 let body = json!({ "others_expire_in": others_expire_in });
-                out.object(&api.post(&path, &body).await?)
+                out.object(&api.create(&path, &body).await?)
             }
             Command::DeleteSecret {
                 tenant,

@@ -93,7 +93,8 @@ impl Key {
             }
             Command::Rotate { tenant, alg } => {
                 let body = alg.as_ref().map_or(json!({}), |alg| json!({ "alg": alg }));
-                out.object(&api.post(&format!("/tenants/{tenant}/keys"), &body).await?)
+                let path = format!("/tenants/{tenant}/keys");
+                out.object(&api.create(&path, &body).await?)
             }
             Command::Activate { tenant, kid } => {
                 let path = format!("/tenants/{tenant}/keys/{kid}/activate");

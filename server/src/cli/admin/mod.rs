@@ -1,8 +1,9 @@
-//! The admin API from a terminal: `tokenhouse tenant|user|client|key …`.
+//! The admin API from a terminal: `tokenhouse tenant|user|client|key|registration-token …`.
 
 mod api;
 mod client;
 mod key;
+mod registration_token;
 mod table;
 mod tenant;
 mod user;
@@ -16,7 +17,9 @@ use url::Url;
 use self::{api::Api, table::Column};
 use super::say;
 
-pub(super) use self::{client::Client, key::Key, tenant::Tenant, user::User};
+pub(super) use self::{
+    client::Client, key::Key, registration_token::RegistrationToken, tenant::Tenant, user::User,
+};
 
 /// Where the server is, who asks, and how the answer is shown.
 #[derive(Debug, Args)]

@@ -114,7 +114,7 @@ impl Tenant {
                 if let Some(settings) = settings {
                     body["settings"] = parsed(settings, "--settings")?;
                 }
-                out.object(&api.post("/tenants", &body).await?)
+                out.object(&api.create("/tenants", &body).await?)
             }
             Command::Rename { slug, name } => {
                 let body = json!({ "name": name });

@@ -1,6 +1,8 @@
 //! Clients of a tenant (RFC 6749 §2): who they are (`mod`), what they registered (`metadata`), how
 //! that is read (`registration`), and where answers may go (`redirect_uri`).
 
+pub mod initial_access;
+pub mod lifetimes;
 pub mod metadata;
 pub mod redirect_uri;
 pub mod registration;

@@ -26,6 +26,8 @@ use base64::{
 use subtle::ConstantTimeEq;
 
 const MAX_BCRYPT_COST: u32 = 14;
+/// How many characters of what follows the cost are the salt.
+const BCRYPT_SALT: usize = 22;
 /// Rounds · blocks of output: each block costs all rounds anew. SHA-512 counts twice.
 const MAX_PBKDF2_WORK: u64 = 2_000_000;
 const MAX_SCRYPT_LOG_N: u8 = 17;
@@ -95,7 +97,7 @@ impl ForeignHash {
         let kind = parts.next().unwrap_or_default();
         let rest: Vec<_> = parts.collect();
         match (kind, rest.as_slice()) {
-            ("2a" | "2b" | "2y", [cost, digest]) => bcrypt(text, cost, digest),
+            ("2a" | "2b" | "2y", [cost, digest]) => bcrypt(kind, cost, digest),
             ("pbkdf2" | "pbkdf2-sha1", [rounds, salt, output]) => {
                 pbkdf2(Digest::Sha1, rounds, salt, output)
             }
@@ -181,21 +183,39 @@ impl ForeignHash {
     }
 }
 
-fn bcrypt(text: &str, cost: &str, digest: &str) -> Result<ForeignHash, Unusable> {
-    let well_formed = cost.len() == 2
-        && digest.len() == 53
-        && digest
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/'));
-    match cost.parse::<u32>() {
-        Ok(cost) if well_formed && (4..=MAX_BCRYPT_COST).contains(&cost) => {
-            Ok(ForeignHash::Bcrypt(text.to_owned()))
-        }
-        Ok(cost) if well_formed && (MAX_BCRYPT_COST + 1..=31).contains(&cost) => {
-            Err(Unusable::TooExpensive)
-        }
-        _ => Err(Unusable::Unknown),
+fn bcrypt(kind: &str, cost: &str, digest: &str) -> Result<ForeignHash, Unusable> {
+    let Some((salt, output)) = digest.split_at_checked(BCRYPT_SALT) else {
+        return Err(Unusable::Unknown);
+    };
+    let number = cost.parse::<u32>().map_err(|_| Unusable::Unknown)?;
+    if cost.len() != 2 || !(4..=31).contains(&number) {
+        return Err(Unusable::Unknown);
     }
+    let salt = canonical_bcrypt(salt, 16)?;
+    let output = canonical_bcrypt(output, 23)?;
+    if number > MAX_BCRYPT_COST {
+        return Err(Unusable::TooExpensive);
+    }
+    Ok(ForeignHash::Bcrypt(format!(
+        "${kind}${cost}${salt}{output}"
+    )))
+}
+
+/// Base64 as bcrypt writes it, with nothing in the bits behind the last byte. Some systems leave something
+/// there, which is nothing to them; our library refuses it when a password is verified.
+fn canonical_bcrypt(text: &str, bytes: usize) -> Result<String, Unusable> {
+    let engine = GeneralPurpose::new(
+        &alphabet::BCRYPT,
+        GeneralPurposeConfig::new()
+            .with_encode_padding(false)
+            .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+            .with_decode_allow_trailing_bits(true),
+    );
+    let decoded = engine.decode(text).map_err(|_| Unusable::Unknown)?;
+    if decoded.len() != bytes {
+        return Err(Unusable::Unknown);
+    }
+    Ok(engine.encode(decoded))
 }
 
 fn pbkdf2(digest: Digest, params: &str, salt: &str, output: &str) -> Result<ForeignHash, Unusable> {
@@ -325,6 +345,31 @@ mod tests {
                 assert_eq!(fits, Some(true), "{text}");
             }
             assert_eq!(hash.fits(b"wrong"), Some(false), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_bcrypt_hash_has_behind_its_last_byte_is_nothing() {
+        let known = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+        // The last of the salt's 22 characters has two bits that count, the last of the output's 31 four.
+        for text in [known.replace("C.E", "CCE"), known.replace("eW", "eX")] {
+            assert_ne!(text, known);
+            let hash = ForeignHash::parse(&text).expect(&text);
+            assert_eq!(hash, ForeignHash::parse(known).expect(known));
+            assert_eq!(hash.fits(b"U*U"), Some(true), "{text}");
+        }
+        for wrong in [
+            known.replace('.', "-"),
+            known.replace("$05$", "$5$"),
+            known[..known.len() - 1].to_owned(),
+            format!("{known}C"),
+            format!("{}é", &known[..known.len() - 2]),
+        ] {
+            assert_eq!(
+                ForeignHash::parse(&wrong),
+                Err(Unusable::Unknown),
+                "{wrong}"
+            );
         }
     }
 

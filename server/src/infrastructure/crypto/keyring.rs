@@ -18,8 +18,8 @@ use crate::{
         error::{CryptoError, Error, StoreError},
         issue::keyed_digest,
         ports::{
-            Aead, Clock, KeyDecision, KeyStore, Keyring, KeysChanged, SealedDataKey, StoredKeys,
-            StoredTagKey, TenantKeys,
+            Aead, Clock, KeyAnswer, KeyDecision, KeyStore, Keyring, KeysChanged, SealedDataKey,
+            StoredKeys, StoredTagKey, TenantKeys,
         },
     },
     domain::{
@@ -282,13 +282,14 @@ impl Keyring for CachedKeyring {
         Ok(self.store.stored_keys(tenant).await?.records())
     }
 
-    async fn change(
+    async fn change_and_keep(
         &self,
         tenant: &TenantScope,
         decide: KeyDecision<'_>,
+        answer: KeyAnswer<'_>,
         now: Timestamp,
     ) -> Result<KeysChanged, Error> {
-        let changed = self.carry_out(tenant, decide, now).await;
+        let changed = self.carry_out(tenant, decide, answer, now).await;
         // After a failure too: the change may have happened all the same.
         self.forget(tenant.id()).await;
         changed
@@ -296,7 +297,7 @@ impl Keyring for CachedKeyring {
 }
 
 /// What other keys of the tenant are derived from.
-fn derivation_key(data_key: &Key256) -> Key256 {
+pub(super) fn derivation_key(data_key: &Key256) -> Key256 {
     Key256::from_bytes(keyed_digest(data_key, &[b"tokenhouse/derivation/1"]))
 }
 
@@ -322,6 +323,9 @@ impl LoadError {
             }
             Self::Store(StoreError::Unavailable(_)) => {
                 Error::Store(StoreError::Unavailable(Box::new(Shared(Arc::clone(error)))))
+            }
+            Self::Store(StoreError::Contended(_)) => {
+                Error::Store(StoreError::Contended(Box::new(Shared(Arc::clone(error)))))
             }
             Self::Store(StoreError::Corrupt { table, column, row }) => {
                 Error::Store(StoreError::Corrupt {

@@ -12,6 +12,8 @@ mod consents;
 mod error;
 mod floors;
 mod grants;
+mod invitations;
+mod kept_answers;
 mod key_directory;
 mod keys;
 mod rotations;

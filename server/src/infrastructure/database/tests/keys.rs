@@ -47,6 +47,7 @@ fn change(seen: i64, edits: Vec<KeyEdit>) -> KeyChange {
         seen,
         edits,
         due_at: None,
+        answer: None,
     }
 }
 
