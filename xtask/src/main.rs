@@ -10,7 +10,10 @@
 
 mod clients;
 mod commands;
+mod image;
 mod interrupt;
+mod kubernetes;
+mod needs;
 mod node;
 mod process;
 mod progress;
@@ -43,6 +46,8 @@ enum Command {
     Contract(commands::contract::Contract),
     Example(commands::example::Example),
     Services(commands::services::Services),
+    K8s(commands::k8s::K8s),
+    Image(commands::image::Image),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +59,8 @@ fn main() -> ExitCode {
         Command::Contract(contract) => contract.run(&interrupt),
         Command::Example(example) => example.run(&interrupt),
         Command::Services(services) => services.run(&interrupt),
+        Command::K8s(k8s) => k8s.run(&interrupt),
+        Command::Image(image) => image.run(&interrupt),
     });
     // Everything that stops a server or removes a folder is a guard inside `run`, and has been
     // dropped by now: nothing below may be needed for cleaning up.

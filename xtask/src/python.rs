@@ -1,7 +1,7 @@
-//! The Python packages the tests use, in a virtual environment in the build folder.
+//! The Python packages the tests use, in virtual environments in the build folder.
 //!
-//! `xtask/python/requirements.txt` pins those of the tests, `xtask/contract/requirements.txt` those of the
-//! contract.
+//! `xtask/python/requirements.txt` pins those that the tests import, `manifests.txt` the programs
+//! that look at the manifests, `xtask/contract/requirements.txt` those of the contract.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -10,7 +10,6 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::interrupt::Interrupt;
-use crate::node::Packages;
 use crate::process::run_logged;
 use crate::progress::Progress;
 use crate::tools::Tools;
@@ -19,30 +18,52 @@ use crate::workspace::Workspace;
 /// Written last: a copy of the file that the environment was installed from.
 const STAMP: &str = "installed-requirements.txt";
 
-/// A Python with the packages the tests import.
+/// A set of packages: its file of requirements, and its folder below the build folder.
+#[derive(Clone, Copy)]
+pub(crate) struct PythonSet {
+    requirements: &'static str,
+    folder: &'static str,
+}
+
+/// What the tests import.
+pub(crate) const TESTS: PythonSet = PythonSet {
+    requirements: "xtask/python/requirements.txt",
+    folder: "test-tools/python",
+};
+
+/// What looks at the manifests.
+pub(crate) const MANIFESTS: PythonSet = PythonSet {
+    requirements: "xtask/python/manifests.txt",
+    folder: "test-tools/manifests",
+};
+
+/// What tries the contract.
+pub(crate) const CONTRACT: PythonSet = PythonSet {
+    requirements: "xtask/contract/requirements.txt",
+    folder: "test-tools/contract-python",
+};
+
+/// A Go, for machines whose own is old or missing.
+pub(crate) const GO: PythonSet = PythonSet {
+    requirements: "xtask/python/go.txt",
+    folder: "test-tools/go",
+};
+
+/// A Python with the packages of a set.
 pub(crate) struct PythonTools {
     folder: PathBuf,
 }
 
-/// Where packages are pinned and where they are installed.
-fn folders(packages: Packages) -> (&'static str, &'static str) {
-    match packages {
-        Packages::Tests => ("xtask/python", "test-tools/python"),
-        Packages::Contract => ("xtask/contract", "test-tools/contract-python"),
-    }
-}
-
 impl PythonTools {
     pub(crate) fn ready(
-        packages: Packages,
+        set: PythonSet,
         workspace: &Workspace,
         tools: &Tools,
         progress: &Progress,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        let (source, folder) = folders(packages);
-        let requirements = workspace.root.join(source).join("requirements.txt");
-        let folder = workspace.target.join(folder);
+        let requirements = workspace.root.join(set.requirements);
+        let folder = workspace.target.join(set.folder);
         fs::create_dir_all(&folder)
             .with_context(|| format!("could not create {}", folder.display()))?;
 
@@ -81,7 +102,7 @@ impl PythonTools {
         Ok(Self { folder })
     }
 
-    /// A program of the environment, `python` itself for one.
+    /// A program that one of the packages brought.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.folder.join("venv/bin").join(name)
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::{CLEAR_WITH_NULL, STEPS};
-use crate::tools::{GO, JAVAC, MAVEN, NODE, NPM, NPX, Need, PYTHON};
+use crate::needs::{GO, JAVAC, MAVEN, NODE, NPM, NPX, Need, PYTHON};
 
 /// A language and its generator. Commands are words with spaces between, run in the language's
 /// folder, where programs of its own packages come first.

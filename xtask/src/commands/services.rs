@@ -9,7 +9,7 @@ use clap::Args;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::node::{NodeTools, Packages};
 use crate::progress::Progress;
-use crate::python::PythonTools;
+use crate::python::{PythonTools, TESTS};
 use crate::services::{Scratch, Settings};
 use crate::tools::{Purpose, Tools};
 use crate::workspace::Workspace;
@@ -33,7 +33,7 @@ impl Services {
         let workspace = Workspace::locate()?;
         let tools = Tools::ready(Purpose::Tests, !self.no_install, &progress, interrupt)?;
         let node = NodeTools::ready(Packages::Tests, &workspace, &tools, &progress, interrupt)?;
-        let python = PythonTools::ready(Packages::Tests, &workspace, &tools, &progress, interrupt)?;
+        let python = PythonTools::ready(TESTS, &workspace, &tools, &progress, interrupt)?;
         let chromium = tools.path("chromium")?.to_string_lossy().into_owned();
         let mut scratch = Scratch::start(&tools, Settings::default(), &progress, interrupt)?;
 

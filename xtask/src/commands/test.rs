@@ -13,7 +13,7 @@ use crate::interrupt::Interrupt;
 use crate::node::{NodeTools, Packages};
 use crate::process::{Job, expect_success};
 use crate::progress::Progress;
-use crate::python::PythonTools;
+use crate::python::{PythonTools, TESTS};
 use crate::services::{Scratch, Settings};
 use crate::tally::Tally;
 use crate::tools::{Purpose, Tools};
@@ -57,7 +57,7 @@ impl Test {
             NodeTools::ready(Packages::Tests, &workspace, &tools, progress, interrupt)
         })?;
         let python = progress.phase("python", |progress| {
-            PythonTools::ready(Packages::Tests, &workspace, &tools, progress, interrupt)
+            PythonTools::ready(TESTS, &workspace, &tools, progress, interrupt)
         })?;
         let scratch = progress.phase("services", |progress| {
             Scratch::start(&tools, Settings::default(), progress, interrupt)

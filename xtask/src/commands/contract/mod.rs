@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use crate::interrupt::Interrupt;
 use crate::node::{NodeTools, Packages};
 use crate::progress::Progress;
-use crate::python::PythonTools;
+use crate::python::{CONTRACT, PythonTools};
 use crate::tools::{Purpose, Tools};
 use crate::workspace::Workspace;
 
@@ -66,13 +66,7 @@ impl Context<'_> {
 
     fn python(&self, progress: &Progress) -> Result<PythonTools> {
         let (workspace, tools) = (&self.workspace, &self.tools);
-        PythonTools::ready(
-            Packages::Contract,
-            workspace,
-            tools,
-            progress,
-            self.interrupt,
-        )
+        PythonTools::ready(CONTRACT, workspace, tools, progress, self.interrupt)
     }
 }
 
