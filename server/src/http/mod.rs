@@ -13,12 +13,14 @@ pub mod cors;
 pub mod edge;
 pub mod extract;
 pub mod health;
+mod operation;
 pub mod pages;
 pub mod problem_pages;
 pub mod respond;
 pub mod serve;
 pub mod spec;
 pub mod swagger;
+mod trace_context;
 
 use std::sync::Arc;
 
@@ -78,6 +80,7 @@ pub fn public_endpoint(app: Arc<App>) -> impl Endpoint + 'static {
 pub fn management_endpoint(app: Arc<App>, readiness: health::Readiness) -> impl Endpoint + 'static {
     let routes = Route::new()
         .at("/livez", get(health::livez))
-        .at("/readyz", get(health::Readyz(readiness)));
-    edge::Edge::new(routes.into_endpoint(), app, edge::AllowedMethods::default())
+        .at("/readyz", get(health::Readyz(readiness.clone())))
+        .at("/metrics", get(health::Metrics(readiness)));
+    edge::Edge::uncounted(routes.into_endpoint(), app)
 }

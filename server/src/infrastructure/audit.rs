@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::{sync::Notify, task::AbortHandle, time::sleep};
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
         ports::{AuditLog, Store},
     },
     domain::{audit::Entry, id::TenantId, tenant::TenantScope},
+    infrastructure::metrics::{self, MetricsBuilder},
 };
 
 /// How long entries are gathered before they are written.
@@ -42,6 +44,7 @@ struct Shared {
     arrived: Notify,
     /// Held while writing, so that a flush at shutdown also waits for the batch under way.
     writing: tokio::sync::Mutex<()>,
+    unwritten: Counter,
 }
 
 impl fmt::Debug for AuditWriter {
@@ -59,9 +62,25 @@ impl AuditWriter {
             capacity: capacity.max(1),
             arrived: Notify::new(),
             writing: tokio::sync::Mutex::new(()),
+            unwritten: Counter::default(),
         });
         let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
         Self { shared, task }
+    }
+
+    /// Adds what is known of the queue.
+    pub fn register(&self, metrics: &mut MetricsBuilder) {
+        let shared = Arc::downgrade(&self.shared);
+        metrics.sample(
+            "audit_backlog",
+            "Entries of the audit log that are not written yet",
+            move || metrics::sample_of(shared.upgrade().map(|shared| shared.lock().len())),
+        );
+        metrics.add(
+            "audit_unwritten",
+            "Entries of the audit log that went to the server's own log because the database didn't take them",
+            self.shared.unwritten.clone(),
+        );
     }
 
     /// Writes all that waits, now.
@@ -73,7 +92,7 @@ impl AuditWriter {
     pub fn give_up(&self) {
         let left: Vec<_> = self.shared.lock().drain(..).collect();
         for (tenant, entry) in left {
-            log_whole(&tenant, &entry);
+            self.shared.log_whole(&tenant, &entry);
         }
     }
 }
@@ -83,7 +102,7 @@ impl AuditLog for AuditWriter {
         let mut waiting = self.shared.lock();
         if waiting.len() >= self.shared.capacity {
             drop(waiting);
-            log_whole(tenant, &entry);
+            self.shared.log_whole(tenant, &entry);
             return;
         }
         waiting.push_back((tenant.clone(), entry));
@@ -98,15 +117,16 @@ impl Drop for AuditWriter {
     }
 }
 
-fn log_whole(tenant: &TenantScope, entry: &Entry) {
-    tracing::error!(
-        tenant = %tenant.slug(),
-        entry = ?entry,
-        "an entry of the audit log could not be stored"
-    );
-}
-
 impl Shared {
+    fn log_whole(&self, tenant: &TenantScope, entry: &Entry) {
+        self.unwritten.inc();
+        tracing::error!(
+            tenant = %tenant.slug(),
+            entry = ?entry,
+            "an entry of the audit log could not be stored"
+        );
+    }
+
     async fn run(self: Arc<Self>) {
         loop {
             self.arrived.notified().await;
@@ -159,7 +179,7 @@ impl Shared {
                     "entries of the audit log were refused"
                 );
                 for entry in entries {
-                    log_whole(tenant, entry);
+                    self.log_whole(tenant, entry);
                 }
                 Ok(())
             }

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod crypto;
 pub mod database;
 pub mod entropy;
+pub mod metrics;
 pub mod outbound;
 pub mod redis;
 pub mod tenant_sweeper;

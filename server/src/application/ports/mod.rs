@@ -13,6 +13,7 @@ mod foreign_jwts;
 mod grants;
 mod keys;
 mod logout_notifier;
+mod meter;
 mod outbound;
 mod passwords;
 mod rotations;
@@ -36,6 +37,7 @@ pub use keys::{
     Keyring, Keys, KeysChanged, StoredKeys, StoredSigningKey, TenantKeys,
 };
 pub use logout_notifier::{LogoutNotice, LogoutNotifier, LogoutTokens};
+pub use meter::{Answered, Meter};
 pub use outbound::{Outbound, OutboundError};
 pub use passwords::{NotAPasswordHash, PasswordHasher, Verdict};
 pub use rotations::{Floors, RaisedFloor, Rotation, RotationRequest, Rotations};

@@ -11,11 +11,12 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use argon2::{Block, Params};
 use async_trait::async_trait;
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 use tokio::sync::oneshot;
 
 use super::{
@@ -32,6 +33,7 @@ use crate::{
         id::TenantId,
         password::{Password, PasswordHash},
     },
+    infrastructure::metrics::{self, MetricsBuilder},
 };
 
 /// What one hash of the default cost takes on a core of its own.
@@ -79,10 +81,30 @@ struct Shared {
     work: Condvar,
     params: Params,
     entropy: Arc<dyn Entropy>,
+    counts: Counts,
+}
+
+/// What the pool counts of itself.
+struct Counts {
+    wait: Histogram,
+    work: Histogram,
+    busy: Gauge,
+    rejected: Counter,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            wait: metrics::seconds(),
+            work: metrics::seconds(),
+            busy: Gauge::default(),
+            rejected: Counter::default(),
+        }
+    }
 }
 
 struct State {
-    queue: FairQueue<TenantId, Job>,
+    queue: FairQueue<TenantId, (Instant, Job)>,
     stopped: bool,
 }
 
@@ -139,6 +161,7 @@ impl PasswordPool {
                 work: Condvar::new(),
                 params,
                 entropy,
+                counts: Counts::default(),
             }),
         };
         for number in 0..options.workers.get() {
@@ -152,6 +175,47 @@ impl PasswordPool {
                 .map_err(PasswordPoolError::Thread)?;
         }
         Ok(pool)
+    }
+
+    /// Adds what the pool counts.
+    pub fn register(&self, metrics: &mut MetricsBuilder, workers: NonZeroUsize) {
+        let counts = &self.shared.counts;
+        metrics.add_seconds(
+            "password_hash_wait",
+            "How long passwords waited for a worker",
+            counts.wait.clone(),
+        );
+        metrics.add_seconds(
+            "password_hash_work",
+            "How long hashing a password took",
+            counts.work.clone(),
+        );
+        metrics.add(
+            "password_hash_workers_busy",
+            "Workers that hash a password now",
+            counts.busy.clone(),
+        );
+        metrics.add(
+            "password_hash_rejected",
+            "Passwords that were turned away because the queue, or the tenant's share of it, was full",
+            counts.rejected.clone(),
+        );
+        let permits = Gauge::<i64>::default();
+        permits.set(i64::try_from(workers.get()).unwrap_or(i64::MAX));
+        metrics.add(
+            "password_hash_workers",
+            "Workers that hash passwords",
+            permits,
+        );
+        let shared = Arc::downgrade(&self.shared);
+        metrics.sample(
+            "password_hash_queue_length",
+            "Passwords that wait for a worker",
+            move || {
+                let waiting = shared.upgrade().map(|shared| shared.lock().queue.len());
+                metrics::sample_of(waiting)
+            },
+        );
     }
 
     async fn run<T>(
@@ -219,10 +283,11 @@ impl Shared {
         if state.stopped {
             return Err(HashingError::Stopped);
         }
-        if let Err(Full(job)) = state.queue.push(tenant, job) {
-            state.queue.retain(|waiting| !waiting.is_abandoned());
+        if let Err(Full(job)) = state.queue.push(tenant, (Instant::now(), job)) {
+            state.queue.retain(|(_, waiting)| !waiting.is_abandoned());
             if state.queue.push(tenant, job).is_err() {
                 drop(state);
+                self.counts.rejected.inc();
                 return Err(HashingError::Overloaded {
                     retry_after: self.jittered_second(),
                 });
@@ -247,8 +312,12 @@ impl Shared {
                 return None;
             }
             match state.queue.pop() {
-                Some(job) if job.is_abandoned() => {}
-                Some(job) => return Some(job),
+                Some((_, job)) if job.is_abandoned() => {}
+                Some((since, job)) => {
+                    drop(state);
+                    self.counts.wait.observe(since.elapsed().as_secs_f64());
+                    return Some(job);
+                }
                 None => {
                     state = self
                         .work
@@ -269,9 +338,13 @@ impl Shared {
             }
             // A panic ends the job and its client's request; a worker less would slow everybody.
             let job = AssertUnwindSafe(|| self.carry_out(job, &mut memory));
+            self.counts.busy.inc();
+            let started = Instant::now();
             if catch_unwind(job).is_err() {
                 tracing::error!("hashing a password panicked");
             }
+            self.counts.work.observe(started.elapsed().as_secs_f64());
+            self.counts.busy.dec();
         }
     }
 
