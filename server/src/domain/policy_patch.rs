@@ -39,9 +39,12 @@ pub fn patched(policy: &Policy, patch: &Map<String, Value>) -> Result<Policy, Vi
             violations.push(violation(name, "is no setting"));
             continue;
         };
-        let value = if value.is_null() { default } else { value };
         let mut changed = now.clone();
-        changed.insert(name.clone(), merged(now.get(name), value));
+        let value = match value {
+            Value::Null => default.clone(),
+            value => merged(now.get(name), value),
+        };
+        changed.insert(name.clone(), value);
         match serde_json::from_value::<Policy>(Value::Object(changed.clone())) {
             Ok(_) => now = changed,
             // The text of the error may repeat the value; the rule is enough.
@@ -222,6 +225,22 @@ mod tests {
             back.expect("valid").access_token_ttl,
             Policy::default().access_token_ttl
         );
+    }
+
+    #[test]
+    fn null_sets_every_member_back_to_its_default() {
+        let policy: Policy = serde_json::from_value(json!({
+            "roles": { "owner": { "permissions": ["tokenhouse:admin"] } },
+            "branding": { "accent": "#102030" },
+            "resources": ["https://api.example"],
+            "access_token_ttl": 60,
+        }))
+        .expect("a policy");
+        let all: Map<_, _> = object(&policy)
+            .into_iter()
+            .map(|(name, _)| (name, Value::Null))
+            .collect();
+        assert_eq!(patched(&policy, &all).expect("valid"), Policy::default());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     email::EmailAddress,
-    role::RoleName,
+    role::{RoleName, Roles},
     tenant::Policy,
     timestamp::Timestamp,
     user::{AvatarUrl, DisplayName, ExternalId, User, UserState},
@@ -194,6 +194,12 @@ impl Reader<'_> {
         roles.sort();
         roles.dedup();
         self.user.roles = roles;
+        if !Roles::of(&self.user, self.policy).fit_into_tokens() {
+            self.note(
+                "roles",
+                "must have names and permissions of at most 1500 characters in all: tokens carry them",
+            );
+        }
     }
 }
 

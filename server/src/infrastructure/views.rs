@@ -175,6 +175,15 @@ impl Tenants for CachedTenants {
         )
     }
 
+    async fn by_slug_now(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
+        let tenant = self.inner.by_slug_now(slug).await?;
+        match &tenant {
+            Some(tenant) => self.by_slug.insert(slug.clone(), tenant.clone()).await,
+            None => self.by_slug.invalidate(slug).await,
+        }
+        Ok(tenant)
+    }
+
     async fn page(
         &self,
         after: Option<&TenantPosition>,

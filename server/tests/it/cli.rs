@@ -291,3 +291,30 @@ async fn what_goes_wrong_is_said_with_what_to_do() {
         .await;
     assert_eq!(nowhere.status, Some(2), "two addresses are one too many");
 }
+
+/// An id that a URL would take for another path must not reach another object.
+#[tokio::test]
+async fn ids_that_lead_elsewhere_are_never_sent() {
+    let cli = Cli::new().await;
+    cli.run(&["tenant", "create", "acme"]).await;
+    for arguments in [
+        &["key", "delete", "acme", "../../acme"][..],
+        &["key", "delete", "acme", ".."],
+        &["user", "end-sessions", "acme", "../suspend?"],
+        &["user", "list", "acme?limit=1"],
+        &["tenant", "get", "acme/settings"],
+        &["tenant", "get", "%61cme"],
+    ] {
+        let ran = cli.run(arguments).await;
+        assert_ne!(ran.status, Some(0), "{arguments:?}: {}", ran.out);
+        assert!(
+            ran.err.contains("must be an id"),
+            "{arguments:?}: {}",
+            ran.err
+        );
+    }
+    let acme = cli
+        .run(&["tenant", "get", "acme", "--output", "json"])
+        .await;
+    assert_eq!(acme.json()["state"], "active");
+}

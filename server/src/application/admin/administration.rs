@@ -99,7 +99,8 @@ async fn find(app: &App, slug: &str) -> Result<Option<TenantScope>, Error> {
     let Ok(slug) = Slug::parse(slug) else {
         return Ok(None);
     };
-    let tenant = app.tenants.by_slug(&slug).await?;
+    // As it is now: another instance may just have changed what this request builds on.
+    let tenant = app.tenants.by_slug_now(&slug).await?;
     Ok(tenant.map(|tenant| tenant.administer(&app.public_url)))
 }
 
@@ -122,7 +123,10 @@ async fn by_access_token(
         .ok_or_else(foreign)?;
     let (held, actor) = match &live.behind {
         Behind::Grant(grant) => (
-            Roles::of(&grant.user, tenant.policy()).admin(),
+            // Nothing is less than anything: what the user lost or the client may no longer ask for.
+            Roles::of(&grant.user, tenant.policy())
+                .admin()
+                .min(AdminScope::widest_of(&grant.client.metadata.scope)),
             Actor::User {
                 user: grant.user.id,
                 client: grant.client.id.clone(),
@@ -130,8 +134,11 @@ async fn by_access_token(
         ),
         Behind::Client => {
             let client = client_of(app, &tenant, &live.claims).await?;
-            let held = AdminScope::widest_of(&client.metadata.scope);
-            (held, Actor::Client(client.id))
+            // One that could get no token now has no power by one of a moment ago.
+            let held = client
+                .acts_for_itself(now)
+                .then(|| AdminScope::widest_of(&client.metadata.scope));
+            (held.flatten(), Actor::Client(client.id))
         }
     };
     // Nothing is less than anything.

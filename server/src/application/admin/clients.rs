@@ -19,6 +19,7 @@ use crate::{
             secrets::ClientSecrets,
         },
         merge_patch,
+        role::AdminScope,
         secret::{ClientSecret, OpaqueToken, RegistrationAccess, TokenDigest},
         tenant::TenantScope,
         timestamp::Timestamp,
@@ -188,10 +189,14 @@ fn patched(
     } else {
         ClientSecrets::default()
     };
+    // What an administrator gave it, a client that registered itself must not take elsewhere by its own token.
+    let widened = first_party || AdminScope::widest_of(&metadata.scope).is_some();
+    let registration_access = before.registration_access.clone().filter(|_| !widened);
     Ok(Client {
         first_party,
         metadata,
         secrets,
+        registration_access,
         updated_at: now.max(before.updated_at.next()),
         ..before.clone()
     })

@@ -14,6 +14,7 @@ use crate::{
         secret::{InitialAccess, OpaqueToken},
         tenant::{Policy, Tenant},
         timestamp::Timestamp,
+        violation::Violations,
     },
 };
 
@@ -31,6 +32,14 @@ pub async fn patch(
         return Err(Error::Stale);
     }
     let policy = policy_patch::patched(&tenant.policy, members).map_err(Error::Invalid)?;
+    if policy.audit_retention_days < tenant.policy.audit_retention_days && !admin.is_operator() {
+        // Who is being watched must not choose how long it is remembered.
+        let detail = "only the operator may make it shorter";
+        return Err(Error::Invalid(Violations::one(
+            "/audit_retention_days",
+            detail,
+        )));
+    }
     let changed = app
         .tenants
         .set_policy(

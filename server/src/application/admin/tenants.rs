@@ -103,7 +103,7 @@ fn bad_name() -> Violations {
 /// One tenant, suspended or not.
 pub async fn read(app: &App, _operator: OperatorCaller, slug: &str) -> Result<Tenant, Error> {
     let slug = Slug::parse(slug).map_err(|_| Error::NotFound)?;
-    app.tenants.by_slug(&slug).await?.ok_or(Error::NotFound)
+    app.tenants.by_slug_now(&slug).await?.ok_or(Error::NotFound)
 }
 
 /// Up to `limit` tenants behind `after`. Costs the page, whatever the number of tenants.

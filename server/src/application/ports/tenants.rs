@@ -26,6 +26,10 @@ pub trait Tenants: Send + Sync {
     ) -> Result<(), StoreError>;
     /// Finds a tenant. An answer may be up to a second old.
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError>;
+    /// Finds a tenant as it is now: for those who change it.
+    async fn by_slug_now(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
+        self.by_slug(slug).await
+    }
     /// Up to `limit` tenants behind `after`: in order of slug those whose slug begins with `q`; when there are
     /// none, in order of name those whose name does.
     async fn page(

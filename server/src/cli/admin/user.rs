@@ -34,6 +34,7 @@ pub(crate) struct User {
 enum Command {
     /// List users
     List {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
         /// Only those whose address or name begins with this
         #[arg(long)]
@@ -42,9 +43,15 @@ enum Command {
         page: Page,
     },
     /// Show a user
-    Get { tenant: String, user_id: String },
+    Get {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        #[arg(value_parser = super::api::id)]
+        user_id: String,
+    },
     /// Create a user
     Create {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
         #[arg(long)]
         email: String,
@@ -62,21 +69,40 @@ enum Command {
     },
     /// Change a user by a JSON merge patch
     Update {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
+        #[arg(value_parser = super::api::id)]
         user_id: String,
         /// Such as '{"roles": ["admin"]}'
         #[arg(long, value_name = "JSON")]
         set: String,
     },
     /// Let a user sign in no more, and end its sessions
-    Disable { tenant: String, user_id: String },
+    Disable {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        #[arg(value_parser = super::api::id)]
+        user_id: String,
+    },
     /// Let a disabled user sign in again
-    Enable { tenant: String, user_id: String },
+    Enable {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        #[arg(value_parser = super::api::id)]
+        user_id: String,
+    },
     /// End all sessions of a user
-    EndSessions { tenant: String, user_id: String },
+    EndSessions {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        #[arg(value_parser = super::api::id)]
+        user_id: String,
+    },
     /// Delete a user
     Delete {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
+        #[arg(value_parser = super::api::id)]
         user_id: String,
         /// It can't be undone
         #[arg(long)]
@@ -84,6 +110,7 @@ enum Command {
     },
     /// Import users from NDJSON, one a line; prints a result a line
     Import {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
         /// `-` is standard input
         file: PathBuf,
@@ -145,7 +172,7 @@ impl User {
             }
             Command::EndSessions { tenant, user_id } => {
                 let path = format!("{}/end-sessions", one(tenant, user_id));
-                api.send(api.request(reqwest::Method::POST, &path)).await?;
+                api.send(api.request(reqwest::Method::POST, &path)?).await?;
                 out.done("all sessions are ended")
             }
             Command::Delete {

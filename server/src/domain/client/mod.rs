@@ -134,6 +134,16 @@ impl Client {
         self.metadata.grant_types.contains(&grant)
     }
 
+    /// Whether it can get a token for itself at this moment (RFC 6749 §4.4).
+    pub fn acts_for_itself(&self, now: Timestamp) -> bool {
+        let method = self.metadata.auth_method();
+        let authenticates = match method.has_secret() {
+            true => self.secrets.counting(now).next().is_some(),
+            false => method != AuthMethod::None,
+        };
+        authenticates && self.may_use(GrantType::ClientCredentials)
+    }
+
     /// Whether it registered itself.
     pub fn is_dynamic(&self) -> bool {
         self.registration_access.is_some()

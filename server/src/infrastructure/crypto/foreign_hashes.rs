@@ -26,12 +26,12 @@ use base64::{
 use subtle::ConstantTimeEq;
 
 const MAX_BCRYPT_COST: u32 = 14;
-const MAX_PBKDF2_ROUNDS: u32 = 2_000_000;
-/// 128 · N · r bytes: 128 MiB with the usual r of 8.
+/// Rounds · blocks of output: each block costs all rounds anew. SHA-512 counts twice.
+const MAX_PBKDF2_WORK: u64 = 2_000_000;
 const MAX_SCRYPT_LOG_N: u8 = 17;
 const MAX_SCRYPT_R: u32 = 16;
-const MAX_SCRYPT_P: u32 = 4;
-const MAX_SCRYPT_MEMORY: u64 = 256 * 1024 * 1024;
+/// N · r · p: that of ln=17, r=8, p=1, the most that the OWASP Password Storage Cheat Sheet asks for.
+const MAX_SCRYPT_WORK: u64 = 1 << 20;
 const MAX_SALT: usize = 128;
 const MAX_OUTPUT: usize = 128;
 /// Shorter ones would let wrong passwords in.
@@ -68,6 +68,19 @@ pub(super) enum Digest {
     Sha512,
 }
 
+impl Digest {
+    /// What [`MAX_PBKDF2_WORK`] bounds.
+    fn work(self, rounds: NonZeroU32, output: usize) -> u64 {
+        let (block, weight) = match self {
+            Self::Sha1 => (20, 1),
+            Self::Sha256 => (32, 1),
+            Self::Sha512 => (64, 2),
+        };
+        let blocks = u64::try_from(output.div_ceil(block)).unwrap_or(u64::MAX);
+        blocks.saturating_mul(weight * u64::from(rounds.get()))
+    }
+}
+
 /// Why a text can't be taken for a password hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unusable {
@@ -99,6 +112,26 @@ impl ForeignHash {
             }),
             ("firebase-scrypt", [params, salt, output]) => firebase(params, salt, output),
             _ => Err(Unusable::Unknown),
+        }
+    }
+
+    /// About how long a verification takes, in milliseconds of one core.
+    pub(super) fn price(&self) -> u64 {
+        match self {
+            Self::Bcrypt(text) => {
+                let cost = text.get(4..6).and_then(|cost| cost.parse().ok());
+                (1 << cost.unwrap_or(MAX_BCRYPT_COST)) / 17
+            }
+            Self::Pbkdf2 {
+                digest,
+                rounds,
+                output,
+                ..
+            } => digest.work(*rounds, output.len()) / 2_500,
+            Self::Scrypt { params, .. } | Self::FirebaseScrypt { params, .. } => {
+                let lanes = u64::from(params.r()) * u64::from(params.p());
+                (lanes << params.log_n()) / 2_600
+            }
         }
     }
 
@@ -171,14 +204,16 @@ fn pbkdf2(digest: Digest, params: &str, salt: &str, output: &str) -> Result<Fore
         false => params,
     };
     let rounds: NonZeroU32 = rounds.parse().map_err(|_| Unusable::Unknown)?;
-    if rounds.get() > MAX_PBKDF2_ROUNDS {
+    let salt = bytes(salt, 0, MAX_SALT)?;
+    let output = bytes(output, MIN_OUTPUT, MAX_OUTPUT)?;
+    if digest.work(rounds, output.len()) > MAX_PBKDF2_WORK {
         return Err(Unusable::TooExpensive);
     }
     Ok(ForeignHash::Pbkdf2 {
         digest,
         rounds,
-        salt: bytes(salt, 0, MAX_SALT)?,
-        output: bytes(output, MIN_OUTPUT, MAX_OUTPUT)?,
+        salt,
+        output,
     })
 }
 
@@ -208,8 +243,7 @@ fn scrypt_params(params: &str) -> Result<scrypt::Params, Unusable> {
     let log_n = u8::try_from(log_n).map_err(|_| Unusable::TooExpensive)?;
     let affordable = log_n <= MAX_SCRYPT_LOG_N
         && r <= MAX_SCRYPT_R
-        && p <= MAX_SCRYPT_P
-        && (128 * u64::from(r)) << log_n <= MAX_SCRYPT_MEMORY;
+        && (u64::from(r) * u64::from(p)) << log_n <= MAX_SCRYPT_WORK;
     if !affordable {
         return Err(Unusable::TooExpensive);
     }
@@ -317,8 +351,12 @@ mod tests {
         for text in [
             "$2b$15$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
             &format!("$pbkdf2-sha256$i=2000001${salt}"),
+            &format!("$pbkdf2-sha512$i=1000001${salt}"),
+            // Two blocks of output.
+            "$pbkdf2-sha256$i=1000001$c2FsdHNhbHQ$c2FsdHNhbHRzYWx0c2FsdHNhbHRzYWx0c2FsdHNhbHRzYWx0c2FsdHNhbHQ",
+            &format!("$scrypt$ln=17,r=8,p=2${salt}"),
             &format!("$scrypt$ln=18,r=8,p=1${salt}"),
-            &format!("$scrypt$ln=17,r=16,p=5${salt}"),
+            &format!("$scrypt$ln=16,r=16,p=2${salt}"),
             &format!("$scrypt$ln=300,r=8,p=1${salt}"),
         ] {
             assert_eq!(

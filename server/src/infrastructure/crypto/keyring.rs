@@ -139,6 +139,11 @@ impl CachedKeyring {
             .iter()
             .filter(|key| key.record.state.is_published());
         let public: Vec<_> = published.map(|key| key.record.public.clone()).collect();
+        let next = stored
+            .signing_keys
+            .iter()
+            .filter(|key| key.record.state == KeyState::Next);
+        let announced = next.map(|key| key.record.public.algorithm).collect();
         let active = stored
             .signing_keys
             .iter()
@@ -178,6 +183,7 @@ impl CachedKeyring {
             derivation: derivation_key(&data_key),
             access_token_alg: key.algorithm,
             active_since,
+            announced,
             public,
             tag_keys,
         })
@@ -207,6 +213,22 @@ impl CachedKeyring {
             self.forget(tenant.id()).await;
         }
         self.reopened(tenant).await
+    }
+
+    /// Makes a key of an algorithm that the policy wants for access tokens.
+    async fn introduce(
+        &self,
+        tenant: &TenantScope,
+        algorithm: SigningAlgorithm,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        // Nothing of this tenant was ever changed: it is new, and no verifier can have an older JWK Set.
+        let is_new = tenant.keys_version() == 0;
+        let decide = |keys: &[KeyRecord], rules: &KeyRules| match is_new {
+            true => Ok(key_rotation::first_use(keys, algorithm, now)),
+            false => key_rotation::introduce(keys, rules, algorithm, now),
+        };
+        self.change(tenant, &decide, now).await.map(|_| ())
     }
 
     pub(super) fn open_data_key(
@@ -249,13 +271,13 @@ impl Keyring for CachedKeyring {
         if keys.access_token_alg == algorithm {
             return Ok(keys);
         }
-        if algorithm != SigningAlgorithm::Es256 {
-            // The policy may have changed a moment ago, and its key may be still to be made.
-            self.keys_with(tenant, algorithm).await?;
-        }
-        let keys = self.reopened(tenant).await?;
-        if keys.access_token_alg == algorithm {
+        if keys.announced.contains(&algorithm) {
+            // Verifiers may not know the key that the policy wants yet.
             return Ok(keys);
+        }
+        if !keys.jwts.can_sign(algorithm) {
+            // The policy changed a moment ago, and its key is still to be made.
+            self.introduce(tenant, algorithm).await?;
         }
         self.forget(tenant.id()).await;
         self.reopened(tenant).await

@@ -2,6 +2,7 @@
 //!
 //! A hash costs 19 MiB and some 15 ms of one core. So there are as many workers as cores and no
 //! more, each keeps its memory, and what waits is bounded and served in turn between tenants.
+//! What is dear, such as an imported hash of much work, never takes the last worker: others would wait for it.
 //! Refreshes and health checks never queue here. The workers run at a lower priority: a flood of
 //! logins must not slow refreshes down.
 
@@ -104,8 +105,16 @@ impl Default for Counts {
 }
 
 struct State {
-    queue: FairQueue<TenantId, (Instant, Job)>,
+    queue: FairQueue<TenantId, Waiting>,
+    /// Workers that may still begin something dear.
+    dear_places: usize,
     stopped: bool,
+}
+
+struct Waiting {
+    since: Instant,
+    dear: bool,
+    job: Job,
 }
 
 enum Job {
@@ -121,6 +130,11 @@ enum Job {
 }
 
 impl Job {
+    /// Whether it takes so long that others must not wait for it.
+    fn is_dear(&self) -> bool {
+        matches!(self, Self::Verify { hash: Some(hash), .. } if phc::is_dear(hash))
+    }
+
     /// Whether the client went away meanwhile.
     fn is_abandoned(&self) -> bool {
         match self {
@@ -156,6 +170,7 @@ impl PasswordPool {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {
                     queue: FairQueue::new(options.queue_limit()),
+                    dear_places: options.workers.get().saturating_sub(1).max(1),
                     stopped: false,
                 }),
                 work: Condvar::new(),
@@ -279,13 +294,18 @@ impl Shared {
     }
 
     fn enqueue(&self, tenant: TenantId, job: Job) -> Result<(), HashingError> {
+        let waiting = Waiting {
+            since: Instant::now(),
+            dear: job.is_dear(),
+            job,
+        };
         let mut state = self.lock();
         if state.stopped {
             return Err(HashingError::Stopped);
         }
-        if let Err(Full(job)) = state.queue.push(tenant, (Instant::now(), job)) {
-            state.queue.retain(|(_, waiting)| !waiting.is_abandoned());
-            if state.queue.push(tenant, job).is_err() {
+        if let Err(Full(waiting)) = state.queue.push(tenant, waiting) {
+            state.queue.retain(|other| !other.job.is_abandoned());
+            if state.queue.push(tenant, waiting).is_err() {
                 drop(state);
                 self.counts.rejected.inc();
                 return Err(HashingError::Overloaded {
@@ -305,18 +325,21 @@ impl Shared {
         Duration::from_secs(1 + u64::from(byte[0] % 3))
     }
 
-    fn next(&self) -> Option<Job> {
+    /// The next job, and whether it is dear: then it has taken a place, which is to be given back.
+    fn next(&self) -> Option<(Job, bool)> {
         let mut state = self.lock();
         loop {
             if state.stopped {
                 return None;
             }
-            match state.queue.pop() {
-                Some((_, job)) if job.is_abandoned() => {}
-                Some((since, job)) => {
+            let room = state.dear_places > 0;
+            match state.queue.pop(|waiting| room || !waiting.dear) {
+                Some(waiting) if waiting.job.is_abandoned() => {}
+                Some(Waiting { since, dear, job }) => {
+                    state.dear_places -= usize::from(dear);
                     drop(state);
                     self.counts.wait.observe(since.elapsed().as_secs_f64());
-                    return Some(job);
+                    return Some((job, dear));
                 }
                 None => {
                     state = self
@@ -332,7 +355,7 @@ impl Shared {
         // Made at the first job and kept: an idle server doesn't hold it, a busy one doesn't
         // allocate 19 MiB per login.
         let mut memory = Vec::new();
-        while let Some(job) = self.next() {
+        while let Some((job, dear)) = self.next() {
             if memory.is_empty() {
                 memory = vec![Block::new(); self.params.block_count()];
             }
@@ -345,6 +368,11 @@ impl Shared {
             }
             self.counts.work.observe(started.elapsed().as_secs_f64());
             self.counts.busy.dec();
+            if dear {
+                self.lock().dear_places += 1;
+                // A worker may have gone to sleep before something dear that it couldn't begin.
+                self.work.notify_one();
+            }
         }
     }
 

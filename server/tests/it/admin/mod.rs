@@ -8,3 +8,4 @@ mod keys_under_load;
 mod scale;
 mod sign_ins;
 mod users;
+mod withdrawn;
