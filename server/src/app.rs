@@ -7,8 +7,8 @@ use url::Url;
 use crate::{
     application::ports::{
         Aead, AuditLog, ClientKeySets, Clock, Dependency, Entropy, ForeignJwts, KeyDirectory,
-        KeyMaker, Keyring, LogoutNotifier, Outbound, PasswordHasher, Rotations, SingleUse, Store,
-        Sweeper, Tenants, Views,
+        KeyMaker, Keyring, LogoutNotifier, Meter, Outbound, PasswordHasher, Rotations, SingleUse,
+        Store, Sweeper, Tenants, Views,
     },
     domain::{
         id::IdEntropy,
@@ -43,6 +43,7 @@ pub struct App {
     pub passwords: Arc<dyn PasswordHasher>,
     pub audit: Arc<dyn AuditLog>,
     pub sweeper: Arc<dyn Sweeper>,
+    pub meter: Arc<dyn Meter>,
     pub dependencies: Vec<Arc<dyn Dependency>>,
 }
 

@@ -18,6 +18,7 @@ use crate::{
         secret::{Operator, TokenDigest},
     },
     infrastructure::crypto::MasterKeys,
+    telemetry::TraceSettings,
 };
 
 const PREFIX: &str = "TOKENHOUSE_";
@@ -64,6 +65,14 @@ pub const SETTINGS: &[(&str, &str)] = &[
         "log filter, such as info or tokenhouse=debug,info",
     ),
     ("TOKENHOUSE_LOG_FORMAT", "pretty or json"),
+    (
+        "TOKENHOUSE_OTLP_ENDPOINT",
+        "http:// or https:// address of an OpenTelemetry collector that takes OTLP over HTTP; unset: no traces",
+    ),
+    (
+        "TOKENHOUSE_OTLP_SAMPLE_RATIO",
+        "share of traces that are sent, from 0 to 1; default 0.1",
+    ),
     (
         "TOKENHOUSE_SMTP_URL",
         "smtp:// address that mail is sent through",
@@ -226,6 +235,23 @@ impl RawSettings {
         )
     }
 
+    /// Where traces go, if anywhere.
+    pub fn traces(&self) -> Result<Option<TraceSettings>, SettingsError> {
+        let Some(endpoint) = self.get("TOKENHOUSE_OTLP_ENDPOINT") else {
+            return Ok(None);
+        };
+        let mut problems = Vec::new();
+        let endpoint = check_collector(endpoint)
+            .map_err(|problem| problems.push(format!("TOKENHOUSE_OTLP_ENDPOINT {problem}")));
+        let ratio = self.get("TOKENHOUSE_OTLP_SAMPLE_RATIO").unwrap_or("0.1");
+        let ratio = check_ratio(ratio)
+            .map_err(|problem| problems.push(format!("TOKENHOUSE_OTLP_SAMPLE_RATIO {problem}")));
+        match (endpoint, ratio) {
+            (Ok(endpoint), Ok(ratio)) => Ok(Some(TraceSettings { endpoint, ratio })),
+            _ => Err(SettingsError(problems)),
+        }
+    }
+
     /// The database alone, for commands that need nothing else.
     pub fn database_url(mut self) -> Result<Zeroizing<String>, SettingsError> {
         let url = self.required("TOKENHOUSE_DATABASE_URL", check_database_url);
@@ -376,6 +402,23 @@ fn check_redis_url(text: &str) -> Result<Zeroizing<String>, String> {
         }
         None => Err("must begin with redis://".to_owned()),
     }
+}
+
+fn check_collector(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err(
+            "must begin with http:// or https://, such as http://otel-collector:4318".to_owned(),
+        ),
+    }
+}
+
+fn check_ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.parse().ok();
+    ratio
+        .filter(|ratio| (0.0..=1.0).contains(ratio))
+        .ok_or_else(|| "must be a number from 0 to 1, such as 0.1".to_owned())
 }
 
 fn check_networks(text: &str) -> Result<Networks, String> {

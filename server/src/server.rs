@@ -30,6 +30,7 @@ use crate::{
             DatabaseTenants,
         },
         entropy::SystemEntropy,
+        metrics::{CacheLookups, MeteredAudit, MeteredRotations, MetricsBuilder},
         outbound::{self, FetchedClientKeys, Fetcher, LogoutQueue},
         redis::{self, FloorWriter, RedisConnection, RedisRotations},
         tenant_sweeper::TenantSweeper,
@@ -184,18 +185,25 @@ async fn assemble(
     database: Database,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Assembled> {
+    let mut metrics = MetricsBuilder::new();
+    let lookups = CacheLookups::default();
+    lookups.register(&mut metrics);
+    database.register(&mut metrics);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let aead: Arc<dyn Aead> = Arc::new(Aes256Gcm);
     let master = Arc::new(settings.master_keys);
     let database_store = Arc::new(DatabaseStore::new(database.clone()));
     let store: Arc<dyn Store> = Arc::clone(&database_store) as _;
     let directory = Arc::new(DatabaseTenants::new(database.clone()));
-    let tenants: Arc<dyn Tenants> = Arc::new(CachedTenants::new(Arc::clone(&directory) as _));
+    let tenants: Arc<dyn Tenants> =
+        Arc::new(CachedTenants::new(Arc::clone(&directory) as _, &lookups));
     let audit_writer = Arc::new(AuditWriter::start(
         Arc::clone(&store),
         audit::DEFAULT_CAPACITY,
     ));
-    let audit: Arc<dyn AuditLog> = Arc::clone(&audit_writer) as _;
+    audit_writer.register(&mut metrics);
+    let audit = MeteredAudit::new(Arc::clone(&audit_writer) as _, &mut metrics);
+    let audit: Arc<dyn AuditLog> = Arc::new(audit);
     let mut dependencies: Vec<Arc<dyn Dependency>> = vec![Arc::new(database.clone())];
     let single_use = Arc::new(DatabaseSingleUse::new(database.clone()));
     let (rotations, floors): (Arc<dyn Rotations>, _) = match &settings.redis_url {
@@ -207,6 +215,7 @@ async fn assemble(
                 Arc::new(DatabaseFloors::new(database)),
                 redis::DEFAULT_CAPACITY,
             );
+            floors.register(&mut metrics);
             let floors = Arc::new(floors);
             (
                 Arc::new(RedisRotations::load(redis, Arc::clone(&floors)).await?),
@@ -214,6 +223,7 @@ async fn assemble(
             )
         }
     };
+    let rotations = Arc::new(MeteredRotations::new(rotations, &mut metrics));
     let fetcher = Fetcher::new(settings.outbound_allowed_networks)
         .context("requests to clients can't be prepared")?;
     let outbound: Arc<dyn Outbound> = Arc::new(fetcher);
@@ -231,6 +241,7 @@ async fn assemble(
         Arc::clone(&clock),
         crypto::DEFAULT_CAPACITY,
     );
+    keyring.register(&mut metrics);
     let keyring: Arc<dyn Keyring> = Arc::new(keyring);
     let logout_tokens = FreshLogoutTokens {
         store: Arc::clone(&store),
@@ -286,6 +297,9 @@ async fn assemble(
             RETENTION_INTERVAL,
         ),
     ];
+    let options = PasswordPoolOptions::default();
+    let passwords = PasswordPool::start(options, Arc::clone(&entropy))?;
+    passwords.register(&mut metrics, options.workers);
     let app = App {
         public_url: settings.public_url,
         trusted_proxies: settings.trusted_proxies,
@@ -302,16 +316,14 @@ async fn assemble(
         keyring,
         sweeper: Arc::new(TenantSweeper::start(Arc::clone(&tenants))),
         tenants,
-        views: Arc::new(CachedViews::new(Arc::clone(&store))),
+        views: Arc::new(CachedViews::new(Arc::clone(&store), &lookups)),
         store,
         rotations,
         audit,
-        passwords: Arc::new(PasswordPool::start(
-            PasswordPoolOptions::default(),
-            Arc::clone(&entropy),
-        )?),
+        passwords: Arc::new(passwords),
         entropy,
         dependencies,
+        meter: Arc::new(metrics.build()),
     };
     Ok(Assembled {
         app: Arc::new(app),

@@ -94,7 +94,7 @@ struct DevClient {
 impl Dev {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
         let started = Instant::now();
-        let mut raw = self.file.read(LogFormat::Pretty)?;
+        let (mut raw, _traces) = self.file.read(LogFormat::Pretty)?;
         let folder = Folder::open(&raw.data_dir())?;
         let earlier = folder.read_dev_file()?;
         let operator_token = folder.defaults(&mut raw, earlier.as_ref())?;

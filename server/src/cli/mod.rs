@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{LogFormat, RawSettings},
-    telemetry,
+    telemetry::{self, Traces},
 };
 
 /// Tokenhouse: a multi-tenant token server that speaks OAuth 2.x and OpenID Connect.
@@ -58,12 +58,13 @@ struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads the settings and starts logging.
-    fn read(&self, format: LogFormat) -> anyhow::Result<RawSettings> {
+    /// Reads the settings and starts logging and tracing; traces end with what comes back for them.
+    fn read(&self, format: LogFormat) -> anyhow::Result<(RawSettings, Option<Traces>)> {
         let raw = RawSettings::read(self.config.as_deref(), std::env::vars());
         let (filter, format) = raw.log(format);
-        telemetry::start(&filter, format)?;
-        Ok(raw)
+        let traces = raw.traces()?;
+        let traces = telemetry::start(&filter, format, traces.as_ref())?;
+        Ok((raw, traces))
     }
 }
 

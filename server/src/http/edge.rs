@@ -1,6 +1,10 @@
 //! The outermost endpoint: what every request gets and every answer carries.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use poem::{
@@ -13,8 +17,17 @@ use super::respond::{
     oauth::{self, OAuthProblem},
     problem::{Kind, Problem},
 };
-use super::{client_address::client_address, cors::Cors};
-use crate::{app::App, application::audit, domain::audit::Origin};
+use super::{
+    client_address::{client_address, peer},
+    cors::Cors,
+    operation::{InFlight, Operation, tenant_in},
+    trace_context,
+};
+use crate::{
+    app::App,
+    application::{audit, ports::Answered},
+    domain::audit::Origin,
+};
 
 /// The longest a request may take. Password queues give up long before; this bounds the rest.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -60,6 +73,8 @@ pub struct Edge<E> {
     public_url: String,
     https: bool,
     allowed: AllowedMethods,
+    /// Whether requests go into the metrics: probes don't.
+    counted: bool,
 }
 
 impl<E> Edge<E> {
@@ -71,6 +86,15 @@ impl<E> Edge<E> {
             public_url,
             app,
             allowed,
+            counted: true,
+        }
+    }
+
+    /// For the management listener, whose requests are the watchers' own.
+    pub fn uncounted(inner: E, app: Arc<App>) -> Self {
+        Self {
+            counted: false,
+            ..Self::new(inner, app, AllowedMethods::default())
         }
     }
 }
@@ -88,13 +112,24 @@ impl<E: Endpoint> Endpoint for Edge<E> {
             method = %request.method(),
             path = request.uri().path(),
             tenant = tracing::field::Empty,
+            trace.id = tracing::field::Empty,
+            otel.name = tracing::field::Empty,
+            otel.kind = "server",
+            http.response.status_code = tracing::field::Empty,
+        );
+        trace_context::join(
+            &span,
+            request.headers(),
+            peer(&request),
+            &self.app.trusted_proxies,
         );
         request.extensions_mut().insert(Arc::clone(&self.app));
+        let _in_flight = self.counted.then(|| InFlight::begin(&*self.app.meter));
         let head = request.method() == Method::HEAD;
         let path = request.uri().path().to_owned();
         let cors = Cors::of(&request);
         let answer = async {
-            let started = self.app.now();
+            let started = Instant::now();
             let mut response = match &cors {
                 Some(cors) if cors.is_preflight() => Cors::preflight(),
                 _ => {
@@ -108,12 +143,16 @@ impl<E: Endpoint> Endpoint for Edge<E> {
             if let Some(cors) = &cors {
                 cors.admit(&self.app, &path, &mut response).await;
             }
-            let elapsed = self.app.now().since(started);
+            let took = started.elapsed();
             tracing::debug!(
                 status = response.status().as_u16(),
-                micros = elapsed.as_micros(),
+                micros = took.as_micros(),
                 "answered"
             );
+            let span = tracing::Span::current();
+            span.record("otel.name", &*Operation::marked(&response));
+            span.record("http.response.status_code", response.status().as_u16());
+            self.count(&path, &response, took);
             response
         };
         let mut response = answer.instrument(span).await;
@@ -140,10 +179,15 @@ impl<E: Endpoint> Edge<E> {
                 Err(Problem::new(Kind::Unavailable).into())
             }
         };
-        let response = match outcome {
+        let mut response = match outcome {
             Ok(output) => output.into_response(),
-            Err(error) => return self.refuse(&error, request_id, path),
+            Err(error) => {
+                let mut refusal = self.refuse(&error, request_id, path);
+                Operation::of_error(&error).mark(&mut refusal);
+                return refusal;
+            }
         };
+        let operation = Operation::of_response(&response);
         // The framework answers some refusals itself, in plain text.
         let framework = response.status().is_client_error() || response.status().is_server_error();
         if framework
@@ -151,13 +195,25 @@ impl<E: Endpoint> Edge<E> {
                 .content_type()
                 .is_none_or(|kind| kind.starts_with("text/plain"))
         {
-            return self.refuse(
+            response = self.refuse(
                 &poem::Error::from_status(response.status()),
                 request_id,
                 path,
             );
         }
+        operation.mark(&mut response);
         response
+    }
+
+    fn count(&self, path: &str, response: &Response, took: Duration) {
+        if self.counted {
+            self.app.meter.answered(&Answered {
+                operation: Operation::marked(response),
+                status: response.status().as_u16(),
+                took,
+                tenant: tenant_in(path),
+            });
+        }
     }
 
     fn refuse(&self, error: &poem::Error, request_id: &str, path: &str) -> Response {

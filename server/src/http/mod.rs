@@ -12,6 +12,7 @@ pub mod cors;
 pub mod edge;
 pub mod extract;
 pub mod health;
+mod operation;
 pub mod pages;
 pub mod problem_pages;
 pub mod respond;
@@ -19,6 +20,7 @@ pub mod serve;
 pub mod spec;
 pub mod swagger;
 mod to_its_end;
+mod trace_context;
 
 use std::sync::Arc;
 
@@ -81,6 +83,7 @@ pub fn public_endpoint(app: Arc<App>) -> impl Endpoint + 'static {
 pub fn management_endpoint(app: Arc<App>, readiness: health::Readiness) -> impl Endpoint + 'static {
     let routes = Route::new()
         .at("/livez", get(health::livez))
-        .at("/readyz", get(health::Readyz(readiness)));
-    edge::Edge::new(routes.into_endpoint(), app, edge::AllowedMethods::default())
+        .at("/readyz", get(health::Readyz(readiness.clone())))
+        .at("/metrics", get(health::Metrics(readiness)));
+    edge::Edge::uncounted(routes.into_endpoint(), app)
 }

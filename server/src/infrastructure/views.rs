@@ -21,6 +21,7 @@ use crate::{
         tenant::{Policy, Slug, Tenant, TenantScope, TenantState},
         timestamp::Timestamp,
     },
+    infrastructure::metrics::{CacheLookups, Lookups},
 };
 
 const TTL: Duration = Duration::from_secs(1);
@@ -31,6 +32,8 @@ pub struct CachedViews {
     store: Arc<dyn Store>,
     grants: Cache<(TenantId, GrantId), Arc<GrantView>>,
     sessions: Cache<(TenantId, SessionId), Arc<SessionView>>,
+    grant_lookups: Lookups,
+    session_lookups: Lookups,
 }
 
 impl fmt::Debug for CachedViews {
@@ -40,11 +43,13 @@ impl fmt::Debug for CachedViews {
 }
 
 impl CachedViews {
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub fn new(store: Arc<dyn Store>, lookups: &CacheLookups) -> Self {
         Self {
             store,
             grants: cache(),
             sessions: cache(),
+            grant_lookups: lookups.of("grants"),
+            session_lookups: lookups.of("sessions"),
         }
     }
 
@@ -77,7 +82,7 @@ impl Views for CachedViews {
     ) -> Result<Option<Arc<GrantView>>, StoreError> {
         let key = (tenant.id(), id);
         match freshness {
-            Freshness::Recent => match self.grants.get(&key).await {
+            Freshness::Recent => match self.grant_lookups.count(self.grants.get(&key).await) {
                 // Without the machinery of a shared read: nearly every request comes this way.
                 Some(view) => Ok(Some(view)),
                 None => found(
@@ -103,7 +108,7 @@ impl Views for CachedViews {
         id: SessionId,
     ) -> Result<Option<Arc<SessionView>>, StoreError> {
         let key = (tenant.id(), id);
-        if let Some(view) = self.sessions.get(&key).await {
+        if let Some(view) = self.session_lookups.count(self.sessions.get(&key).await) {
             return Ok(Some(view));
         }
         found(
@@ -127,6 +132,7 @@ impl Views for CachedViews {
 pub struct CachedTenants {
     inner: Arc<dyn Tenants>,
     by_slug: Cache<Slug, Tenant>,
+    lookups: Lookups,
 }
 
 impl fmt::Debug for CachedTenants {
@@ -136,10 +142,11 @@ impl fmt::Debug for CachedTenants {
 }
 
 impl CachedTenants {
-    pub fn new(inner: Arc<dyn Tenants>) -> Self {
+    pub fn new(inner: Arc<dyn Tenants>, lookups: &CacheLookups) -> Self {
         Self {
             inner,
             by_slug: cache(),
+            lookups: lookups.of("tenants"),
         }
     }
 
@@ -169,7 +176,7 @@ impl Tenants for CachedTenants {
     }
 
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
-        if let Some(tenant) = self.by_slug.get(slug).await {
+        if let Some(tenant) = self.lookups.count(self.by_slug.get(slug).await) {
             return Ok(Some(tenant));
         }
         found(
@@ -442,7 +449,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_asks_meanwhile_waits_for_the_same_answer() {
         let inner = Arc::new(Counting::default());
-        let tenants = CachedTenants::new(inner.clone());
+        let tenants = CachedTenants::new(inner.clone(), &CacheLookups::default());
         let asks = (0..20).map(|_| async { tenants.by_slug(&slug("acme")).await });
         let answers = futures_util::future::join_all(asks).await;
         assert!(answers.into_iter().all(|answer| answer.unwrap().is_some()));
@@ -461,7 +468,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_kept_of_what_is_not_there_or_failed() {
         let inner = Arc::new(Counting::default());
-        let tenants = CachedTenants::new(inner.clone());
+        let tenants = CachedTenants::new(inner.clone(), &CacheLookups::default());
         for text in ["nobody", "broken"] {
             let _ = tenants.by_slug(&slug(text)).await;
             let _ = tenants.by_slug(&slug(text)).await;
@@ -472,7 +479,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_lives_a_second_unless_we_change_the_tenant() {
         let inner = Arc::new(Counting::default());
-        let tenants = CachedTenants::new(inner.clone());
+        let tenants = CachedTenants::new(inner.clone(), &CacheLookups::default());
         let state = async || tenants.by_slug(&slug("acme")).await.unwrap().unwrap().state;
         assert_eq!(state().await, TenantState::Active);
         let now = Timestamp::from_micros(0);

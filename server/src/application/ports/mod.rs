@@ -15,6 +15,7 @@ mod invitations;
 mod kept_answers;
 mod keys;
 mod logout_notifier;
+mod meter;
 mod outbound;
 mod passwords;
 mod rotations;
@@ -40,6 +41,7 @@ pub use keys::{
     KeyMaker, KeyStore, Keyring, Keys, KeysChanged, StoredKeys, StoredSigningKey, TenantKeys,
 };
 pub use logout_notifier::{LogoutNotice, LogoutNotifier, LogoutTokens};
+pub use meter::{Answered, Meter};
 pub use outbound::{Outbound, OutboundError};
 pub use passwords::{NotAPasswordHash, PasswordHasher, Verdict};
 pub use rotations::{Floors, RaisedFloor, Rotation, RotationRequest, Rotations};
