@@ -167,7 +167,7 @@ impl Shared {
         let mut waiting = self.lock();
         if waiting.len() >= self.capacity {
             drop(waiting);
-            log_whole(tenant, &entry);
+            self.log_whole(tenant, &entry);
             return;
         }
         waiting.push_back((tenant.clone(), entry));
