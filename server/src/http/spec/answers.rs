@@ -36,6 +36,8 @@ const WHERE: &[(&str, &str, &str, bool)] = &[
     ("get_settings", "200", "ETag", true),
     ("update_settings", "200", "ETag", true),
     ("create_user", "201", "Location", true),
+    ("create_invitation", "201", "Location", true),
+    ("create_registration_token", "201", "Location", true),
     ("create_user", "201", "ETag", true),
     ("get_user", "200", "ETag", true),
     ("update_user", "200", "ETag", true),

@@ -4,6 +4,11 @@ use serde_json::{Value, json};
 
 /// Members and what they are, wherever nothing more exact is said.
 const DESCRIPTIONS: &[(&str, &str)] = &[
+    ("accepted_at", "When it was accepted; null: it was not."),
+    ("claims", "What tokens say of users, besides who they are."),
+    ("invitation_id", "The invitation's id."),
+    ("revoked_at", "When it was revoked; null: it was not."),
+    ("expires_at", "When it ends; null: never."),
     ("acr", "The authentication context class that was reached."),
     (
         "acr_values_supported",

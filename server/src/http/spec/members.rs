@@ -57,6 +57,7 @@ const WORDS: &[(&str, &str)] = &[
     ("subject_type", "SubjectType"),
     ("introspection", "IntrospectionPolicy"),
     ("registration", "RegistrationPolicy"),
+    ("signup", "SignupPolicy"),
     ("access_token_alg", "SigningAlgorithm"),
     ("id_token_signed_response_alg", "SigningAlgorithm"),
     ("userinfo_signed_response_alg", "SigningAlgorithm"),
@@ -109,28 +110,31 @@ const OPEN_WORDS: &[(&str, &[&str])] = &[
 ];
 
 /// Members of answers that are there in each of them.
-const ALWAYS_THERE: &[(&str, &[&str])] = &[(
-    "ClientInformation",
-    &[
-        "client_name",
-        "redirect_uris",
-        "post_logout_redirect_uris",
-        "token_endpoint_auth_method",
-        "grant_types",
-        "response_types",
-        "scope",
-        "application_type",
-        "contacts",
-        "subject_type",
-        "id_token_signed_response_alg",
-        "require_auth_time",
-        "default_acr_values",
-        "backchannel_logout_session_required",
-        "require_pkce",
-        "resources",
-        "introspection",
-    ],
-)];
+const ALWAYS_THERE: &[(&str, &[&str])] = &[
+    ("TokenClaims", &["access_token", "id_token"]),
+    (
+        "ClientInformation",
+        &[
+            "client_name",
+            "redirect_uris",
+            "post_logout_redirect_uris",
+            "token_endpoint_auth_method",
+            "grant_types",
+            "response_types",
+            "scope",
+            "application_type",
+            "contacts",
+            "subject_type",
+            "id_token_signed_response_alg",
+            "require_auth_time",
+            "default_acr_values",
+            "backchannel_logout_session_required",
+            "require_pkce",
+            "resources",
+            "introspection",
+        ],
+    ),
+];
 
 /// Members that are sent and never answered. (The derive's own attribute would also leave them out
 /// of the examples.) Those that have to be sent are not among them: oapi-codegen makes a pointer of
@@ -200,6 +204,11 @@ fn add_words(schemas: &mut Map<String, Value>) {
             "IntrospectionPolicy",
             "Whose tokens a client may introspect: its own and those for it, or all of the tenant.",
             &["own", "tenant"],
+        ),
+        (
+            "SignupPolicy",
+            "Who may sign up: anyone, whoever was invited, or nobody.",
+            &["open", "invitation", "closed"],
         ),
         (
             "RegistrationPolicy",

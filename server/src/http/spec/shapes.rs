@@ -18,6 +18,7 @@ const PARTS_OF_PATCHES: &[(&str, &str)] = &[
     ("PostalAddress", "PostalAddressChange"),
     ("Branding", "BrandingChange"),
     ("Role", "RoleChange"),
+    ("TokenClaims", "TokenClaimsChange"),
 ];
 
 /// Bodies whose members may all be null, for null is the same as nothing there.
@@ -171,6 +172,7 @@ fn parts_change_alone(schemas: &mut Schemas) {
         ("ProfileChange", "address", "PostalAddressChange"),
         ("UserChange", "address", "PostalAddressChange"),
         ("SettingsChange", "branding", "BrandingChange"),
+        ("SettingsChange", "claims", "TokenClaimsChange"),
     ] {
         schemas[schema]["properties"][member]["allOf"] =
             json!([{ "$ref": format!("#/components/schemas/{part}") }]);
