@@ -358,6 +358,10 @@ impl<Q: QueryOrder> Scoped<Q> {
         Self(self.0.order_by(id, Order::Desc))
     }
 
+    pub(super) fn backwards<C: ColumnTrait>(self, column: C) -> Self {
+        Self(self.0.order_by(column, Order::Desc))
+    }
+
     pub(super) fn in_order_of<C: ColumnTrait>(self, id: C) -> Self {
         Self(self.0.order_by(id, Order::Asc))
     }
