@@ -18,6 +18,7 @@ const WARM_UP: usize = 10;
 /// What a ratio may be in a short run of a debug build on a busy machine. A page that reads every row is
 /// dozens of times slower.
 const NOISE: f64 = 2.5;
+const COMPARISONS: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_cost_of_one_does_not_grow_with_the_number_of_others() {
@@ -78,9 +79,21 @@ fn report(summary: &str) {
     println!("{summary}");
 }
 
-/// How many times as long the median request takes at the large one. In turns, so that whatever else the
-/// machine does, it does to both.
+/// How many times as long a request takes at the large one: the least of a few comparisons, if the first is
+/// beyond the bound. What other tests do beside this one passes; a page that reads every row reads it each time.
 async fn compare(small: &mut Scaled, large: &mut Scaled, work: impl AsyncFn(&mut Scaled)) -> f64 {
+    let mut least = f64::INFINITY;
+    for _ in 0..COMPARISONS {
+        least = least.min(medians(small, large, &work).await);
+        if least < NOISE {
+            break;
+        }
+    }
+    least
+}
+
+/// The ratio of the median times. In turns, so that whatever else the machine does, it does to both.
+async fn medians(small: &mut Scaled, large: &mut Scaled, work: &impl AsyncFn(&mut Scaled)) -> f64 {
     let mut times = [Vec::new(), Vec::new()];
     for n in 0..WARM_UP + SAMPLES {
         for (one, times) in [&mut *small, &mut *large].into_iter().zip(&mut times) {
