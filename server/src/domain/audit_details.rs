@@ -85,7 +85,10 @@ mod tests {
     use super::*;
 
     fn object(value: Value) -> Map<String, Value> {
-        value.as_object().expect("an object").clone()
+        match value {
+            Value::Object(members) => members,
+            _ => panic!("no object"),
+        }
     }
 
     #[test]

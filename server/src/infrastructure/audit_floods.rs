@@ -31,7 +31,15 @@ pub(super) struct Floods {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Like {
     kind: EventKind,
-    rest: Option<(String, Option<String>, Option<String>, Option<IpAddr>)>,
+    rest: Option<Rest>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Rest {
+    actor: String,
+    target: Option<String>,
+    reason: Option<String>,
+    ip: Option<IpAddr>,
 }
 
 struct Flood {
@@ -43,12 +51,15 @@ struct Flood {
 
 impl Like {
     fn of(entry: &Entry) -> Self {
-        let reason = entry.event.details.get("reason").map(ToString::to_string);
-        let target = entry.event.target.clone();
-        let actor = format!("{:?}", entry.actor);
+        let reason = entry.event.details.get("reason");
         Self {
             kind: entry.event.kind,
-            rest: Some((actor, target, reason, entry.origin.ip)),
+            rest: Some(Rest {
+                actor: format!("{:?}", entry.actor),
+                target: entry.event.target.clone(),
+                reason: reason.map(ToString::to_string),
+                ip: entry.origin.ip,
+            }),
         }
     }
 }

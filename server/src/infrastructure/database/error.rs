@@ -47,7 +47,7 @@ pub(super) fn store_error(error: DbErr) -> StoreError {
 
 /// deadlock_detected, serialization_failure.
 fn is_contention(error: &DbErr) -> bool {
-    let code = database_error(error).and_then(|error| error.code());
+    let code = database_error(error).and_then(sqlx::error::DatabaseError::code);
     matches!(code.as_deref(), Some("40P01" | "40001"))
 }
 
