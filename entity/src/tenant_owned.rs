@@ -31,6 +31,7 @@ tenant_owned!(
     session,
     grant,
     consent,
+    domain,
     signing_key,
     tag_key
 );

@@ -9,11 +9,11 @@ use super::{
     error::{CryptoError, Error},
     issue,
     ports::{
-        Clock, Entropy, JwtKind, Keyring, LogoutNotice, LogoutTokens, SessionView, Store,
-        TenantKeys,
+        Clock, Entropy, JwtKind, Keyring, LogoutNotice, LogoutTokens, SessionClient, SessionView,
+        Store, TenantKeys,
     },
 };
-use crate::domain::{client::Client, id::TokenId, tenant::TenantScope};
+use crate::domain::{id::TokenId, tenant::TenantScope};
 
 /// A token that arrives late is a new one: each attempt makes its own (§2.6 recommends two minutes).
 const LIFETIME: Duration = Duration::from_secs(120);
@@ -75,11 +75,15 @@ pub fn notices(
     tenant: &TenantScope,
     keys: &TenantKeys,
     view: &SessionView,
-    clients: Vec<Client>,
+    clients: Vec<SessionClient>,
 ) -> Vec<LogoutNotice> {
-    let notice = |client: Client| {
+    let notice = |SessionClient {
+                      client,
+                      issuer_domain,
+                  }: SessionClient| {
         Some(LogoutNotice {
-            tenant: tenant.clone(),
+            // What the client was told first, whichever door the user left by.
+            tenant: tenant.from_issuer(issuer_domain.as_ref())?,
             uri: client.metadata.backchannel_logout_uri.clone()?,
             subject: issue::subject(keys, &client, view.user.id),
             session_id: Some(view.session.id.to_string()),

@@ -51,7 +51,7 @@ pub async fn revoke(
             audit::note(app, tenant, actor, event, now);
         }
     } else if let Some(claims) = keys.tokens.verify(token)
-        && claims.iss == tenant.issuer().as_str()
+        && tenant.is_issuer(&claims.iss)
         && claims.client_id == own
     {
         access_token::revoke(app, tenant, &claims, now)

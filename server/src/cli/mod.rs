@@ -26,7 +26,8 @@ use crate::{
   tokenhouse keygen > master.key        a master key for production
   tokenhouse migrate up                 bring the database schema up to date
   tokenhouse serve --config /etc/tokenhouse.toml
-  tokenhouse tenant create acme         the admin API from here; also user, client, key
+  tokenhouse tenant create acme         the admin API from here; also user, client, key,
+                                        domain
 
 Settings come from TOKENHOUSE_… variables; `tokenhouse serve --help` lists them.")]
 struct Cli {
@@ -46,6 +47,7 @@ enum Command {
     User(admin::User),
     Client(admin::Client),
     Key(admin::Key),
+    Domain(admin::Domain),
 }
 
 /// Where settings come from besides the environment.
@@ -79,6 +81,7 @@ pub fn run() -> ExitCode {
         Command::User(user) => block_on(user.run()),
         Command::Client(client) => block_on(client.run()),
         Command::Key(key) => block_on(key.run()),
+        Command::Domain(domain) => block_on(domain.run()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

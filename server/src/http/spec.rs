@@ -13,8 +13,8 @@ use super::{
     api::{
         admin::{
             audit_events::AuditEventsApi, client_secrets::ClientSecretsApi, clients::ClientsApi,
-            keys::KeysApi, master_keys::MasterKeysApi, settings::SettingsApi, sign_ins::SignInsApi,
-            tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
+            domains::DomainsApi, keys::KeysApi, master_keys::MasterKeysApi, settings::SettingsApi,
+            sign_ins::SignInsApi, tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
         },
         discovery::DiscoveryApi,
         oauth::OAuthApi,
@@ -37,6 +37,7 @@ type Apis = (
     UserImportApi,
     ClientsApi,
     ClientSecretsApi,
+    DomainsApi,
     AuditEventsApi,
     KeysApi,
     MasterKeysApi,
@@ -56,6 +57,7 @@ pub fn service() -> OpenApiService<Apis, ()> {
         UserImportApi,
         ClientsApi,
         ClientSecretsApi,
+        DomainsApi,
         AuditEventsApi,
         KeysApi,
         MasterKeysApi,
@@ -201,9 +203,9 @@ impl Documents {
     }
 
     /// The same document with one tenant's server URL: its paths lose `/t/{tenant}`.
-    fn for_tenant(&self, issuer: &str) -> String {
+    fn for_tenant(&self, base: &str) -> String {
         let mut document = self.0.document.clone();
-        document["servers"] = json!([{ "url": issuer }]);
+        document["servers"] = json!([{ "url": base }]);
         let mut paths = Map::new();
         if let Some(Value::Object(all)) = document.get_mut("paths").map(Value::take) {
             for (path, mut operations) in all {
@@ -273,7 +275,7 @@ impl Endpoint for TenantOpenApiJson {
             TenantPath::from_request(&request, &mut RequestBody::default(), options).await?;
         Ok(cacheable(
             "application/json",
-            self.0.for_tenant(tenant.0.issuer().as_str()),
+            self.0.for_tenant(tenant.0.base()),
         ))
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     domain::{
         audit::{Actor, Event, EventKind},
         client::Client,
+        custom_domain::HeldDomains,
         id::TenantId,
         policy_patch,
         tenant::{Policy, Slug, Tenant, TenantState},
@@ -51,6 +52,7 @@ pub async fn create(
         updated_at: now,
         keys_version: 0,
         jwks_cached_until: None,
+        domains: HeldDomains::default(),
     };
     let keys = app.key_maker.make(tenant.id, now)?;
     let client = Client::first_party(&tenant.name, now);

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{AuditTrail, Clients, Consents, Grants, Keys, Sessions, Users};
+use super::{AuditTrail, Clients, Consents, Domains, Grants, Keys, Sessions, Users};
 use crate::{application::error::StoreError, domain::tenant::TenantScope};
 
 /// Opens units of work.
@@ -17,7 +17,7 @@ pub trait Store: Send + Sync {
 /// Work inside one tenant, done wholly or not at all.
 #[async_trait]
 pub trait UnitOfWork:
-    Users + Clients + Sessions + Grants + Consents + Keys + AuditTrail + Send
+    Users + Clients + Sessions + Grants + Consents + Keys + AuditTrail + Domains + Send
 {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

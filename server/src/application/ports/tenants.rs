@@ -7,6 +7,7 @@ use crate::{
     application::error::StoreError,
     domain::{
         client::Client,
+        domain_name::DomainName,
         refresh::TagKeyId,
         tenant::{Policy, Slug, Tenant, TenantState},
         timestamp::Timestamp,
@@ -26,6 +27,10 @@ pub trait Tenants: Send + Sync {
     ) -> Result<(), StoreError>;
     /// Finds a tenant. An answer may be up to a second old.
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError>;
+    /// The tenant that holds a custom domain. An answer may be up to a second old.
+    async fn slug_at(&self, domain: &DomainName) -> Result<Option<Slug>, StoreError>;
+    /// The tenant's hold on a domain was changed: what is kept of either counts no more.
+    async fn forget_domain(&self, slug: &Slug, domain: &DomainName);
     /// Up to `limit` tenants behind `after`: in order of slug those whose slug begins with `q`; when there are
     /// none, in order of name those whose name does.
     async fn page(

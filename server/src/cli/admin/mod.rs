@@ -1,7 +1,8 @@
-//! The admin API from a terminal: `tokenhouse tenant|user|client|key …`.
+//! The admin API from a terminal: `tokenhouse tenant|user|client|key|domain …`.
 
 mod api;
 mod client;
+mod domain;
 mod key;
 mod table;
 mod tenant;
@@ -16,7 +17,7 @@ use url::Url;
 use self::{api::Api, table::Column};
 use super::say;
 
-pub(super) use self::{client::Client, key::Key, tenant::Tenant, user::User};
+pub(super) use self::{client::Client, domain::Domain, key::Key, tenant::Tenant, user::User};
 
 /// Where the server is, who asks, and how the answer is shown.
 #[derive(Debug, Args)]

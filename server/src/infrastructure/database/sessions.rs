@@ -4,6 +4,7 @@ use tokenhouse_entity::{client, grant, session, user};
 
 use super::{
     clients::read_client,
+    grants::read_issuer_domain,
     row::{Row, time},
     tenant_tx::TenantTx,
     users::read_user,
@@ -11,10 +12,9 @@ use super::{
 use crate::{
     application::{
         error::StoreError,
-        ports::{SessionFilter, SessionView, Sessions},
+        ports::{SessionClient, SessionFilter, SessionView, Sessions},
     },
     domain::{
-        client::Client,
         id::{GrantId, SessionId, UserId},
         secret::{BrowserSession, TokenDigest},
         session::Session,
@@ -95,16 +95,26 @@ impl Sessions for TenantTx {
         Ok(())
     }
 
-    async fn clients_of_session(&mut self, id: SessionId) -> Result<Vec<Client>, StoreError> {
+    async fn clients_of_session(
+        &mut self,
+        id: SessionId,
+    ) -> Result<Vec<SessionClient>, StoreError> {
         let query = self
             .find::<grant::Entity>()
             .filter(grant::Column::SessionId.eq(id.as_uuid()))
             .with(client::Entity);
-        let mut clients: Vec<Client> = Vec::new();
-        for (_, client) in self.all_of_two(query).await? {
+        let mut clients: Vec<SessionClient> = Vec::new();
+        for (grant, client) in self.all_of_two(query).await? {
             let Some(client) = client else { continue };
-            if !clients.iter().any(|known| known.id.as_str() == client.id) {
-                clients.push(read_client(&client)?);
+            let issuer_domain = read_issuer_domain(&grant)?;
+            let is_known = |known: &SessionClient| {
+                known.client.id.as_str() == client.id && known.issuer_domain == issuer_domain
+            };
+            if !clients.iter().any(is_known) {
+                clients.push(SessionClient {
+                    client: read_client(&client)?,
+                    issuer_domain,
+                });
             }
         }
         Ok(clients)

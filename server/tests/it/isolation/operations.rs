@@ -124,6 +124,7 @@ const NEUTRAL: &[&str] = &[
     "id_token_ttl",
     "initiate_login_uri",
     "introspection",
+    "issuer",
     "jwks",
     "jwks_max_age",
     "jwks_uri",
@@ -199,6 +200,7 @@ fn artefact_named(name: &str) -> Option<What> {
         "external_id" => What::ExternalId,
         "client_id" => What::ClientId,
         "secret_id" => What::SecretId,
+        "domain" => What::Domain,
         "session_id" => What::SessionId,
         "grant_id" => What::GrantId,
         "consent_id" => What::ConsentId,
@@ -224,6 +226,8 @@ const NAMES_OF_NEW_THINGS: &[(&str, &str)] = &[
     ("update_user", "external_id"),
     ("signup", "email"),
     ("create_client", "client_id"),
+    // Anybody may claim it; who proves it, holds it.
+    ("create_domain", "domain"),
     // The address names the client; the body repeats it.
     ("update_client", "client_id"),
 ];
