@@ -8,7 +8,9 @@ pub mod consent;
 pub mod domain;
 pub mod grant;
 pub mod host;
+pub mod idempotency_key;
 pub mod initial_access_token;
+pub mod invitation;
 pub mod session;
 pub mod signing_key;
 pub mod tag_key;
@@ -23,8 +25,10 @@ pub const TENANT_TABLES: &[&str] = &[
     "audit_events",
     "domains",
     "single_use",
+    "idempotency_keys",
     "client_origins",
     "initial_access_tokens",
+    "invitations",
     "consents",
     "grants",
     "sessions",

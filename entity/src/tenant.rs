@@ -28,8 +28,13 @@ pub struct Model {
     pub keys_due_at: Option<i64>,
     /// When old entries of the audit log are looked for.
     pub audit_sweep_at: i64,
+    /// When sessions and grants that ended long ago are looked for.
+    pub sign_in_sweep_at: i64,
     /// Until when a JWK Set may be cached that was told to be fresh for longer than one is now.
     pub jwks_cached_until: Option<i64>,
+    /// SHA-256 of what its making was asked for under, while that is remembered.
+    pub creation_digest: Option<Vec<u8>>,
+    pub creation_ends_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

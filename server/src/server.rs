@@ -15,6 +15,7 @@ use crate::{
             Aead, AuditLog, Clock, Dependency, Entropy, Keyring, Outbound, Rotations, Store,
             Tenants,
         },
+        sign_in_retention::SignInRetention,
     },
     config::Settings,
     http::{self, health::Readiness},
@@ -49,7 +50,7 @@ const ROTATION_INTERVAL: Duration = Duration::from_secs(1);
 /// How often to look whether a data key is sealed under an old master key: after an import, say.
 const RESEALING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often to look whether a tenant's audit log is to be swept.
+/// How often to look whether a tenant's audit log or sign-ins are to be swept.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the store has to take the last entries of the audit log.
 const LAST_ENTRIES: Duration = Duration::from_secs(3);
@@ -68,7 +69,7 @@ pub struct Server {
     logouts: Arc<LogoutQueue>,
     audit: Arc<AuditWriter>,
     /// They stop when they are dropped.
-    workers: [Worker; 3],
+    workers: [Worker; 4],
 }
 
 impl std::fmt::Debug for Server {
@@ -174,7 +175,7 @@ struct Assembled {
     floors: Option<Arc<FloorWriter>>,
     logouts: Arc<LogoutQueue>,
     audit: Arc<AuditWriter>,
-    workers: [Worker; 3],
+    workers: [Worker; 4],
 }
 
 /// Puts an adapter behind every port.
@@ -269,6 +270,16 @@ async fn assemble(
         Worker::start(
             "the deletion of old entries of the audit log",
             Arc::new(AuditRetention {
+                agenda: Arc::clone(&directory) as _,
+                store: Arc::clone(&store),
+                clock: Arc::clone(&clock),
+                public_url: settings.public_url.clone(),
+            }),
+            RETENTION_INTERVAL,
+        ),
+        Worker::start(
+            "the deletion of old sign-ins",
+            Arc::new(SignInRetention {
                 agenda: Arc::clone(&directory) as _,
                 store: Arc::clone(&store),
                 clock: Arc::clone(&clock),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use crate::load::Sample;
+use crate::scale::Scaled;
 
 /// All rows of one round.
 pub(crate) struct Round {
@@ -32,10 +33,24 @@ pub(crate) struct StartUp {
 
 /// Everything a run has found.
 pub(crate) struct Measured {
+    pub(crate) scaled: Scaled,
     pub(crate) rounds: Vec<Round>,
     pub(crate) start_ups: Vec<StartUp>,
     pub(crate) loaded_bytes: u64,
     pub(crate) binary_bytes: u64,
+}
+
+impl Measured {
+    /// When nothing else was asked for.
+    pub(crate) fn of_scale(scaled: Scaled) -> Self {
+        Self {
+            scaled,
+            rounds: Vec::new(),
+            start_ups: Vec::new(),
+            loaded_bytes: 0,
+            binary_bytes: 0,
+        }
+    }
 }
 
 /// One line of the table.
@@ -164,7 +179,10 @@ fn mebibytes(bytes: u64) -> f64 {
 
 /// What `--check` objects to, a line each.
 pub(crate) fn objections(measured: &Measured) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut lines = measured.scaled.objections();
+    if measured.rounds.is_empty() {
+        return lines;
+    }
     let foreign = best(&ROWS.map(|row| row.foreign(measured)));
     if foreign > FOREIGN_LIMIT {
         // The ratios may be wrong in either direction, so nothing is proved by them.
@@ -205,7 +223,10 @@ pub(crate) fn objections(measured: &Measured) -> Vec<String> {
 /// The whole report. Rates and times are medians over the rounds, unless they say `best`.
 pub(crate) fn table(measured: &Measured) -> String {
     // Writing to a `String` cannot fail.
-    let mut out = String::new();
+    let mut out = measured.scaled.table();
+    if measured.rounds.is_empty() {
+        return out;
+    }
     let _ = writeln!(
         out,
         "\n{:<25}{:>10}{:>10}{:>9}{:>8}{:>8}{:>8}{:>9}{:>9}{:>11}{:>6}{:>7}",

@@ -13,6 +13,7 @@ use crate::http::request;
 use crate::load::{Sample, run};
 use crate::product::{Installation, Product, Stores, binary_bytes};
 use crate::report::{Measured, Round, StartUp, expect_complete};
+use crate::scale::{self, Scale, Scaled};
 
 /// Connections of every row but the logins.
 const CONNECTIONS: usize = 64;
@@ -34,10 +35,10 @@ struct Instance {
     tenant: Tenant,
 }
 
-pub(crate) async fn measure(span: Duration, rounds: u32) -> Result<Measured> {
+pub(crate) async fn measure(span: Duration, rounds: u32, scale: Scale) -> Result<Measured> {
     let folder = tempfile::tempdir().context("could not make a temporary folder")?;
     let databases = Databases::create().await?;
-    let result = measure_in(folder.path(), &databases, span, rounds).await;
+    let result = measure_in(folder.path(), &databases, span, rounds, scale).await;
     // The servers have ended with the instances; their databases can go.
     let dropped = databases.drop_all().await;
     let measured = result?;
@@ -50,7 +51,12 @@ async fn measure_in(
     databases: &Databases,
     span: Duration,
     rounds: u32,
+    scale: Scale,
 ) -> Result<Measured> {
+    let scaled = scale_alone(folder, databases, scale).await?;
+    if rounds == 0 {
+        return Ok(Measured::of_scale(scaled));
+    }
     let redis_url = variable("TOKENHOUSE_TEST_REDIS_URL")?;
     let stores = [
         Stores {
@@ -96,11 +102,18 @@ async fn measure_in(
     }
     let loaded_bytes = bench.redis.product.server.resident_bytes()?;
     Ok(Measured {
+        scaled,
         rounds: measured,
         start_ups,
         loaded_bytes,
         binary_bytes: binary_bytes()?,
     })
+}
+
+/// Before the other servers exist: they would only be in its way.
+async fn scale_alone(folder: &Path, databases: &Databases, scale: Scale) -> Result<Scaled> {
+    eprintln!("by scale: up to {} tenants and users", scale.listed);
+    scale::measure(folder, [databases.url(2)?, databases.url(3)?], scale).await
 }
 
 fn start_repeatedly(installation: &Installation) -> Result<(StartUp, Product)> {
@@ -226,11 +239,11 @@ impl Instance {
     }
 }
 
-/// Two databases of the product's role, apart from the one that tests use.
+/// Four databases of the product's role, apart from the one that tests use.
 struct Databases {
     admin: DatabaseConnection,
     product_url: Url,
-    names: [String; 2],
+    names: [String; 4],
 }
 
 impl Databases {
@@ -239,7 +252,7 @@ impl Databases {
             .context("TOKENHOUSE_TEST_POSTGRES_URL is no URL")?;
         let admin = Database::connect(variable("TOKENHOUSE_TEST_POSTGRES_ADMIN_URL")?);
         let admin = admin.await.context("could not connect to PostgreSQL")?;
-        let names = [0, 1].map(|number| format!("bench_{}_{number}", std::process::id()));
+        let names = [0, 1, 2, 3].map(|number| format!("bench_{}_{number}", std::process::id()));
         let owner = product_url.username();
         for name in &names {
             let statement = format!(r#"CREATE DATABASE "{name}" OWNER "{owner}""#);
@@ -257,7 +270,7 @@ impl Databases {
 
     fn url(&self, number: usize) -> Result<String> {
         let mut url = self.product_url.clone();
-        url.set_path(self.names.get(number).context("there are two databases")?);
+        url.set_path(self.names.get(number).context("there are four databases")?);
         Ok(url.into())
     }
 

@@ -1,4 +1,5 @@
-//! The audit log forgets: what is older than the tenant wants to keep goes, a bounded part at a time.
+//! The audit log forgets: what is older than the tenant wants to keep goes, a bounded part at a time; and in the
+//! same round the answers that were remembered for retries and have ended.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -66,10 +67,25 @@ impl AuditRetention {
                 break;
             }
         }
+        self.forget_answers(&tenant, now).await?;
         if deleted > 0 {
             tracing::info!(tenant = %tenant.slug(), deleted, "old entries of the audit log deleted");
         }
         Ok(())
+    }
+}
+
+impl AuditRetention {
+    /// Remembered answers that have ended go in the same round: nobody is given them any more.
+    async fn forget_answers(&self, tenant: &TenantScope, now: Timestamp) -> Result<(), Error> {
+        loop {
+            let mut work = self.store.begin(tenant).await?;
+            let some = work.forget_answers(now, ENTRIES).await?;
+            work.commit().await?;
+            if some < u64::from(ENTRIES) {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -74,12 +74,13 @@ pub async fn authenticate(
     if let Err(OAuthError::Refused(Refusal::InvalidClient { reason })) = &answer {
         let mut event = Event::new(EventKind::ClientAuthenticationFailed).detail("reason", *reason);
         event.target = said.map(|id| id.to_string());
-        audit::note(app, tenant, Actor::Anonymous, event, now);
+        audit::note_often(app, tenant, Actor::Anonymous, event, now);
     }
     answer
 }
 
-/// `said` becomes the client that the caller says it is, if it looks like one.
+/// `said` becomes the client that the caller says it is, if there is one: whatever else stands in its place may
+/// be a secret.
 async fn check(
     app: &App,
     tenant: &TenantScope,
@@ -89,12 +90,12 @@ async fn check(
 ) -> Result<AuthenticatedClient, OAuthError> {
     let (id, proof) = sort_out(app, credentials)?;
     let id = ClientId::parse(&id).map_err(|_| refused("unknown client"))?;
-    *said = Some(id.clone());
     // The session API's client has nothing to do here, and no credentials to prove it with.
     if id == ClientId::first_party() {
         return Err(refused("the session API's own client").into());
     }
     let client = app.store.view(tenant).await?.client(&id).await?;
+    *said = client.as_ref().map(|client| client.id.clone());
     let Some(client) = client.filter(|client| client.metadata.admits_auth(proof.method())) else {
         return Err(refused("unknown client, or another method").into());
     };

@@ -282,6 +282,7 @@ async fn furnish(app: &App, tenant: Tenant, user: &DevUser) -> anyhow::Result<Ve
         email: user.email.clone(),
         password: Zeroizing::new(user.password.clone()),
         avatar_url: None,
+        invitation: None,
     };
     let made = signup::signup(app, &scope, command, app.now()).await?;
     profile::patch(app, &scope, &made, &demo_profile(), app.now()).await?;

@@ -27,7 +27,7 @@ use crate::{
   tokenhouse migrate up                 bring the database schema up to date
   tokenhouse serve --config /etc/tokenhouse.toml
   tokenhouse tenant create acme         the admin API from here; also user, client, key,
-                                        domain
+                                        registration-token, domain
 
 Settings come from TOKENHOUSE_… variables; `tokenhouse serve --help` lists them.")]
 struct Cli {
@@ -47,6 +47,7 @@ enum Command {
     User(admin::User),
     Client(admin::Client),
     Key(admin::Key),
+    RegistrationToken(admin::RegistrationToken),
     Domain(admin::Domain),
 }
 
@@ -81,6 +82,7 @@ pub fn run() -> ExitCode {
         Command::User(user) => block_on(user.run()),
         Command::Client(client) => block_on(client.run()),
         Command::Key(key) => block_on(key.run()),
+        Command::RegistrationToken(token) => block_on(token.run()),
         Command::Domain(domain) => block_on(domain.run()),
     };
     match result {

@@ -70,6 +70,10 @@ id_type!(
     UserId
 );
 id_type!(
+    /// Leave to become a user.
+    InvitationId
+);
+id_type!(
     /// One sign-in of a user; the `sid` of its tokens.
     SessionId
 );
@@ -80,6 +84,10 @@ id_type!(
 id_type!(
     /// A remembered consent.
     ConsentId
+);
+id_type!(
+    /// A token that allows to register clients.
+    InitialAccessTokenId
 );
 id_type!(
     /// An entry of the audit log.

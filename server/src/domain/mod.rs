@@ -4,6 +4,7 @@
 //! is given; what should happen it answers, and `application` does it.
 
 pub mod audit;
+mod audit_details;
 pub mod authorization;
 pub mod branding;
 pub mod claims;
@@ -15,6 +16,8 @@ pub mod domain_name;
 pub mod email;
 pub mod grant;
 pub mod id;
+pub mod idempotency;
+pub mod invitation;
 pub mod issuer;
 pub mod key_rotation;
 pub mod merge_patch;

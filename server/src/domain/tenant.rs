@@ -3,11 +3,12 @@
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
     branding::Accent, custom_domain::HeldDomains, id::TenantId, role::RoleDefinitions,
-    signing_key::SigningAlgorithm, timestamp::Timestamp,
+    signing_key::SigningAlgorithm, timestamp::Timestamp, user_claims::TokenClaims,
 };
 pub use super::{
     issuer::Issuer,
@@ -117,8 +118,10 @@ pub struct Policy {
     pub session_absolute_ttl: u32,
     /// Resource indicators (RFC 8707) that every client may ask tokens for.
     pub resources: Vec<String>,
-    /// Anyone may sign up.
-    pub signup_open: bool,
+    /// Who may sign up.
+    pub signup: SignupPolicy,
+    /// How many invitations may wait to be accepted at a time.
+    pub invitations_max_pending: u32,
     /// How many characters a new password must have.
     pub password_min_length: u32,
     /// Whether new passwords that are easy to guess are refused.
@@ -134,8 +137,51 @@ pub struct Policy {
     /// Clients that register themselves must use PKCE, also when they have credentials.
     pub require_pkce: bool,
     pub branding: Branding,
+    /// What tokens say of users, besides who they are.
+    pub claims: TokenClaims,
     /// What the names of roles mean.
     pub roles: RoleDefinitions,
+}
+
+/// Who may make an account for themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignupPolicy {
+    /// Anyone.
+    #[default]
+    Open,
+    /// Nobody: invitations wait until this changes.
+    Closed,
+    /// Whoever was invited.
+    Invitation,
+}
+
+impl SignupPolicy {
+    pub const ALL: [Self; 3] = [Self::Open, Self::Closed, Self::Invitation];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Invitation => "invitation",
+        }
+    }
+}
+
+/// Puts `signup` in the place of `signup_open`, which said the same before there were invitations; for stored
+/// policies, and for callers that still send it. `false` when it is neither true, false nor null.
+pub fn rename_signup_open(members: &mut Map<String, Value>) -> bool {
+    let signup = match members.get("signup_open") {
+        None => return true,
+        Some(Value::Null) => Value::Null,
+        Some(Value::Bool(true)) => SignupPolicy::Open.name().into(),
+        Some(Value::Bool(false)) => SignupPolicy::Closed.name().into(),
+        Some(_) => return false,
+    };
+    members.remove("signup_open");
+    members.entry("signup").or_insert(signup);
+    true
 }
 
 /// Who may register clients at the registration endpoint (RFC 7591 §3).
@@ -176,7 +222,8 @@ impl Default for Policy {
             session_idle_ttl: 24 * 3600,
             session_absolute_ttl: 30 * 24 * 3600,
             resources: Vec::new(),
-            signup_open: true,
+            signup: SignupPolicy::Open,
+            invitations_max_pending: 1_000,
             password_min_length: 8,
             password_refuse_common: true,
             registration: RegistrationPolicy::Off,
@@ -185,12 +232,21 @@ impl Default for Policy {
             audit_retention_days: 365,
             require_pkce: true,
             branding: Branding::default(),
+            claims: TokenClaims::default(),
             roles: RoleDefinitions::new(),
         }
     }
 }
 
 impl Policy {
+    /// Reads a policy as this or an earlier version stored it.
+    pub fn from_stored(text: &str) -> Result<Self, serde_json::Error> {
+        let mut members: Map<String, Value> = serde_json::from_str(text)?;
+        // What isn't renamed is unknown, and ignored like everything else that is.
+        rename_signup_open(&mut members);
+        serde_json::from_value(Value::Object(members))
+    }
+
     pub fn access_token_ttl(&self) -> Duration {
         Duration::from_secs(self.access_token_ttl.into())
     }
@@ -203,9 +259,12 @@ impl Policy {
         Duration::from_secs(self.refresh_absolute_ttl.into())
     }
 
-    /// Never more than 300 s, whatever is stored: within it a stolen parent works.
+    pub fn id_token_ttl(&self) -> Duration {
+        Duration::from_secs(self.id_token_ttl.into())
+    }
+
     pub fn refresh_retry_window(&self) -> Duration {
-        Duration::from_secs(self.refresh_retry_window.min(300).into())
+        Duration::from_secs(self.refresh_retry_window.into())
     }
 }
 
@@ -250,7 +309,7 @@ mod tests {
 
     #[test]
     fn an_old_policy_gets_the_defaults_of_new_members() {
-        let policy: Policy = serde_json::from_str(r#"{"access_token_ttl":60}"#).expect("a policy");
+        let policy = Policy::from_stored(r#"{"access_token_ttl":60}"#).expect("a policy");
         assert_eq!(
             policy,
             Policy {
@@ -258,5 +317,24 @@ mod tests {
                 ..Policy::default()
             }
         );
+    }
+
+    #[test]
+    fn a_policy_from_before_invitations_means_what_it_meant() {
+        for (text, signup) in [
+            ("{}", SignupPolicy::Open),
+            (r#"{"signup_open":true}"#, SignupPolicy::Open),
+            (r#"{"signup_open":false}"#, SignupPolicy::Closed),
+            (r#"{"signup":"invitation"}"#, SignupPolicy::Invitation),
+            (
+                r#"{"signup":"invitation","signup_open":true}"#,
+                SignupPolicy::Invitation,
+            ),
+        ] {
+            let policy = Policy::from_stored(text).expect("a policy");
+            assert_eq!(policy.signup, signup, "{text}");
+            let again = serde_json::to_string(&policy).expect("JSON");
+            assert_eq!(Policy::from_stored(&again).ok(), Some(policy), "{text}");
+        }
     }
 }

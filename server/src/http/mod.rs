@@ -20,6 +20,7 @@ pub mod respond;
 pub mod serve;
 pub mod spec;
 pub mod swagger;
+mod to_its_end;
 
 use std::sync::Arc;
 

@@ -13,8 +13,10 @@ use super::{
     api::{
         admin::{
             audit_events::AuditEventsApi, client_secrets::ClientSecretsApi, clients::ClientsApi,
-            domains::DomainsApi, keys::KeysApi, master_keys::MasterKeysApi, settings::SettingsApi,
-            sign_ins::SignInsApi, tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
+            domains::DomainsApi, invitations::InvitationsApi, keys::KeysApi,
+            master_keys::MasterKeysApi, registration_tokens::RegistrationTokensApi,
+            settings::SettingsApi, sign_ins::SignInsApi, tenants::TenantsApi,
+            user_import::UserImportApi, users::UsersApi,
         },
         discovery::DiscoveryApi,
         oauth::OAuthApi,
@@ -27,17 +29,18 @@ use super::{
     respond::problem,
 };
 
-type Apis = (
-    DiscoveryApi,
-    OAuthApi,
-    RegistrationApi,
-    SessionApi,
+/// What a tenant's users and applications call, and what its administrators do: a tuple takes sixteen.
+type Apis = (TenantApis, AdminApis);
+type TenantApis = (DiscoveryApi, OAuthApi, RegistrationApi, SessionApi);
+type AdminApis = (
     TenantsApi,
     UsersApi,
     UserImportApi,
+    InvitationsApi,
     ClientsApi,
     ClientSecretsApi,
     DomainsApi,
+    RegistrationTokensApi,
     AuditEventsApi,
     KeysApi,
     MasterKeysApi,
@@ -47,24 +50,23 @@ type Apis = (
 
 /// The service: the operations of the document as an endpoint.
 pub fn service() -> OpenApiService<Apis, ()> {
-    let apis = (
-        DiscoveryApi,
-        OAuthApi,
-        RegistrationApi,
-        SessionApi,
+    let tenant_apis = (DiscoveryApi, OAuthApi, RegistrationApi, SessionApi);
+    let admin_apis = (
         TenantsApi,
         UsersApi,
-        UserImportApi,
+        UserImportApi::default(),
+        InvitationsApi,
         ClientsApi,
         ClientSecretsApi,
         DomainsApi,
+        RegistrationTokensApi,
         AuditEventsApi,
         KeysApi,
         MasterKeysApi,
         SignInsApi,
         SettingsApi,
     );
-    OpenApiService::new(apis, "Tokenhouse", env!("CARGO_PKG_VERSION"))
+    OpenApiService::new((tenant_apis, admin_apis), "Tokenhouse", env!("CARGO_PKG_VERSION"))
         .summary("A multi-tenant token server")
         .description(
             "Every tenant has its own issuer, users, clients and keys. Paths under `/t/{tenant}` belong to one \
@@ -128,6 +130,7 @@ fn exemplify_problems(document: &mut Value) {
 /// of the examples.)
 const WRITE_ONLY: &[(&str, &str)] = &[
     ("SignupBody", "password"),
+    ("SignupBody", "invitation"),
     ("LoginBody", "password"),
     ("RefreshTokenBody", "refresh_token"),
 ];

@@ -1,6 +1,7 @@
 //! What the ports are made of: one technology a folder.
 
 pub mod audit;
+mod audit_floods;
 pub mod clock;
 pub mod crypto;
 pub mod database;

@@ -10,8 +10,8 @@ use crate::{
     application::{
         error::StoreError,
         ports::{
-            Freshness, NewTenantKeys, SessionView, Store, Swept, TenantAt, TenantPosition, Tenants,
-            Views,
+            Freshness, KeptCreation, NewTenantKeys, SessionView, Store, Swept, TenantAt,
+            TenantPosition, Tenants, Views,
         },
     },
     domain::{
@@ -114,8 +114,10 @@ impl Views for CachedViews {
         )
     }
 
-    async fn forget(&self, tenant: &TenantScope, session: SessionId, grants: &[GrantId]) {
-        self.sessions.invalidate(&(tenant.id(), session)).await;
+    async fn forget(&self, tenant: &TenantScope, sessions: &[SessionId], grants: &[GrantId]) {
+        for session in sessions {
+            self.sessions.invalidate(&(tenant.id(), *session)).await;
+        }
         for grant in grants {
             self.grants.invalidate(&(tenant.id(), *grant)).await;
         }
@@ -158,8 +160,17 @@ impl Tenants for CachedTenants {
         tenant: &Tenant,
         keys: &NewTenantKeys,
         client: &Client,
+        kept: Option<&KeptCreation>,
     ) -> Result<(), StoreError> {
-        self.inner.create(tenant, keys, client).await
+        self.inner.create(tenant, keys, client, kept).await
+    }
+
+    async fn by_creation(
+        &self,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError> {
+        self.inner.by_creation(digest, now).await
     }
 
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
@@ -187,6 +198,15 @@ impl Tenants for CachedTenants {
     async fn forget_domain(&self, slug: &Slug, domain: &DomainName) {
         self.slugs.invalidate(domain).await;
         self.by_slug.invalidate(slug).await;
+    }
+
+    async fn by_slug_now(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
+        let tenant = self.inner.by_slug_now(slug).await?;
+        match &tenant {
+            Some(tenant) => self.by_slug.insert(slug.clone(), tenant.clone()).await,
+            None => self.by_slug.invalidate(slug).await,
+        }
+        Ok(tenant)
     }
 
     async fn page(
@@ -233,7 +253,7 @@ impl Tenants for CachedTenants {
         slug: &Slug,
         state: TenantState,
         now: Timestamp,
-    ) -> Result<Option<Tenant>, StoreError> {
+    ) -> Result<Option<(Tenant, bool)>, StoreError> {
         let tenant = self.inner.set_state(slug, state, now).await;
         // After a failure too: the change may have happened all the same.
         self.by_slug.invalidate(slug).await;
@@ -296,6 +316,9 @@ fn same(error: &StoreError) -> StoreError {
         StoreError::Unavailable(cause) => {
             StoreError::Unavailable(Box::new(SharedFailure(error_chain(cause.as_ref()))))
         }
+        StoreError::Contended(cause) => {
+            StoreError::Contended(Box::new(SharedFailure(error_chain(cause.as_ref()))))
+        }
         StoreError::Corrupt { table, column, row } => StoreError::Corrupt {
             table,
             column,
@@ -348,8 +371,17 @@ mod tests {
             _: &Tenant,
             _: &NewTenantKeys,
             _: &Client,
+            _: Option<&KeptCreation>,
         ) -> Result<(), StoreError> {
             Ok(())
+        }
+
+        async fn by_creation(
+            &self,
+            _: &[u8; 32],
+            _: Timestamp,
+        ) -> Result<Option<Tenant>, StoreError> {
+            Ok(None)
         }
 
         async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
@@ -425,7 +457,7 @@ mod tests {
             _: &Slug,
             state: TenantState,
             _: Timestamp,
-        ) -> Result<Option<Tenant>, StoreError> {
+        ) -> Result<Option<(Tenant, bool)>, StoreError> {
             self.suspended
                 .store(state == TenantState::Suspended, Ordering::Relaxed);
             Ok(None)

@@ -1,9 +1,13 @@
 //! The admin API from a terminal.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
 
 use crate::harness::{Installation, OPERATOR_TOKEN, PASSWORD};
 
@@ -46,7 +50,12 @@ impl Cli {
     }
 
     async fn run(&self, arguments: &[&str]) -> Ran {
-        let url = format!("http://{}", self.installation.instances[0].public_address);
+        self.run_at(self.installation.instances[0].public_address, arguments)
+            .await
+    }
+
+    async fn run_at(&self, address: SocketAddr, arguments: &[&str]) -> Ran {
+        let url = format!("http://{address}");
         let ran = tokio::process::Command::new(env!("CARGO_BIN_EXE_tokenhouse"))
             .args(arguments)
             .args(["--url", &url])
@@ -330,4 +339,129 @@ async fn what_goes_wrong_is_said_with_what_to_do() {
         .run(&["tenant", "list", "--url", "http://127.0.0.1:1"])
         .await;
     assert_eq!(nowhere.status, Some(2), "two addresses are one too many");
+}
+
+/// An id that a URL would take for another path must not reach another object.
+#[tokio::test]
+async fn ids_that_lead_elsewhere_are_never_sent() {
+    let cli = Cli::new().await;
+    cli.run(&["tenant", "create", "acme"]).await;
+    for arguments in [
+        &["key", "delete", "acme", "../../acme"][..],
+        &["key", "delete", "acme", ".."],
+        &["user", "end-sessions", "acme", "../suspend?"],
+        &["user", "list", "acme?limit=1"],
+        &["tenant", "get", "acme/settings"],
+        &["tenant", "get", "%61cme"],
+    ] {
+        let ran = cli.run(arguments).await;
+        assert_ne!(ran.status, Some(0), "{arguments:?}: {}", ran.out);
+        assert!(
+            ran.err.contains("must be an id"),
+            "{arguments:?}: {}",
+            ran.err
+        );
+    }
+    let acme = cli
+        .run(&["tenant", "get", "acme", "--output", "json"])
+        .await;
+    assert_eq!(acme.json()["state"], "active");
+}
+
+#[tokio::test]
+async fn an_operator_invites_from_a_terminal() {
+    let cli = Cli::new().await;
+    cli.json(&["tenant", "create", "acme"]).await;
+    let invite = ["user", "invite", "acme", "--email", "grace@example.com"];
+    let first = cli
+        .json(&[&invite[..], &["--name", "Grace", "--expires-in", "3600"]].concat())
+        .await;
+    let link = first["link"].as_str().unwrap();
+    assert!(link.contains("/t/acme/signup?invitation=thi_"), "{first}");
+    // For people too: it is told this once.
+    let second = cli.run(&invite).await;
+    assert!(
+        second.out.contains("/t/acme/signup?invitation=thi_"),
+        "{}",
+        second.out
+    );
+    let states = async |state: &str| {
+        let list = cli
+            .json(&["user", "invitations", "acme", "--state", state])
+            .await;
+        let items = list.as_array().unwrap().clone();
+        items
+            .into_iter()
+            .map(|one| one["invitation_id"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(states("revoked").await, [first["invitation_id"].clone()]);
+    let pending = states("pending").await;
+    let id = pending[0].as_str().unwrap();
+    let revoked = cli.run(&["user", "revoke-invitation", "acme", id]).await;
+    assert_eq!(
+        (revoked.status, revoked.out),
+        (Some(0), format!("invitation {id} is revoked\n"))
+    );
+    assert_eq!(states("pending").await, [] as [Value; 0]);
+    let wrong = cli.run(&["user", "invite", "acme", "--email", "x"]).await;
+    assert_eq!(wrong.status, Some(1));
+    assert!(wrong.err.contains("email"), "{}", wrong.err);
+}
+
+/// A way to the server on which the first answer is lost: the request arrives, is carried out and answered,
+/// and the caller sees a closed connection.
+async fn losing_the_first_answer(server: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut first = true;
+        while let Ok((mut caller, _)) = listener.accept().await {
+            let mut upstream = TcpStream::connect(server).await.unwrap();
+            if std::mem::take(&mut first) {
+                let mut buffer = vec![0; 64 << 10];
+                loop {
+                    tokio::select! {
+                        sent = caller.read(&mut buffer) => {
+                            let sent = sent.unwrap();
+                            upstream.write_all(&buffer[..sent]).await.unwrap();
+                        }
+                        () = async { upstream.readable().await.unwrap() } => break,
+                    }
+                }
+                let answered = upstream.read(&mut buffer).await.unwrap();
+                assert!(buffer[..answered].starts_with(b"HTTP/1.1 201"));
+            } else {
+                tokio::spawn(async move { copy_bidirectional(&mut caller, &mut upstream).await });
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn what_is_created_on_a_bad_line_is_created_once() {
+    let cli = Cli::new().await;
+    cli.json(&["tenant", "create", "acme"]).await;
+    let server = cli.installation.instances[0].public_address;
+    let create = ["registration-token", "create", "acme", "--uses", "3"];
+    let create = [&create[..], &["--output", "json"]].concat();
+    let bad = losing_the_first_answer(server).await;
+    let made = cli.run_at(bad, &create).await.json();
+    assert!(
+        made["token"].as_str().unwrap().starts_with("tha_"),
+        "{made}"
+    );
+    let list = cli.json(&["registration-token", "list", "acme"]).await;
+    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+    assert_eq!(list[0]["id"], made["id"]);
+    assert_eq!(list[0]["uses_left"], 3);
+
+    let id = made["id"].as_str().unwrap();
+    let shown = cli.json(&["registration-token", "show", "acme", id]).await;
+    assert_eq!(shown, list[0]);
+    let gone = cli.run(&["registration-token", "delete", "acme", id]).await;
+    assert_eq!(gone.status, Some(0), "{}", gone.err);
+    let list = cli.json(&["registration-token", "list", "acme"]).await;
+    assert_eq!(list, json!([]));
 }

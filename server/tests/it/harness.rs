@@ -96,6 +96,8 @@ pub(crate) struct Installation {
     /// Whom the instances ask for names.
     pub(crate) names: NameServer,
     public_url: String,
+    /// The database's URL.
+    pub(crate) database: String,
     _folder: TempDir,
 }
 
@@ -222,6 +224,7 @@ impl Installation {
             instances,
             names,
             public_url: public_url.to_owned(),
+            database: database.to_owned(),
             _folder: folder,
         }
     }

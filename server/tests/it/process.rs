@@ -199,7 +199,23 @@ async fn dev_starts_again_on_the_same_data() {
             .status,
         StatusCode::OK
     );
-    dev.stop().await;
+    // What has no tenant's audit log any more is in the server's own.
+    let client = dev.client();
+    let made = client
+        .request(Method::POST, "/admin/v1/tenants")
+        .bearer_auth(operator)
+        .json(&json!({ "slug": "gone" }));
+    assert_eq!(client.send(made).await.status, StatusCode::CREATED);
+    let deleted = client
+        .bearer(Method::DELETE, "/admin/v1/tenants/gone", operator)
+        .await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{deleted:?}");
+    let log = dev.stop().await;
+    let line = log.lines().find(|line| line.contains("tenant_deleted"));
+    let line = line.unwrap_or_else(|| panic!("no line in {log}"));
+    for part in ["gone", "127.0.0.1", deleted.header("x-request-id")] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
 
     let again = Dev::start_in(&folder, &[]).await;
     for member in ["operator_token", "user", "clients", "tenant"] {

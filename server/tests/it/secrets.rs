@@ -48,7 +48,9 @@ async fn no_secret_reaches_a_log_at_any_level() {
             file["operator_token"].as_str().unwrap(),
         )
         .await;
+    let told_once = client_made_once(&dev).await;
     let (oauth_secrets, tenant_path) = oauth_story(&dev).await;
+    let invitation = invitation_story(&dev).await;
     let master_key = std::fs::read_to_string(dev.folder().join("master.key")).unwrap();
     let log = dev.stop().await;
     assert!(
@@ -74,6 +76,10 @@ async fn no_secret_reaches_a_log_at_any_level() {
         demo_password,
         master_key,
         "$argon2id",
+        &invitation,
+        &invitation[4..30],
+        IDEMPOTENCY_KEY,
+        &told_once,
     ] {
         assert!(!log.contains(secret), "a secret is in the log");
     }
@@ -109,12 +115,65 @@ async fn no_secret_reaches_a_log_at_any_level() {
         access_payload,
         operator,
         client_secret,
+        &invitation,
+        &invitation[4..30],
+        IDEMPOTENCY_KEY,
+        &told_once,
     ] {
         assert!(
             !contains(&kept, secret.as_bytes()),
             "a secret is in the database"
         );
     }
+}
+
+/// An invitation is made, looked at, refused to somebody else, accepted on the page and used again; its token.
+async fn invitation_story(dev: &Dev) -> String {
+    use crate::{harness::Tenant, oidc::browser::Browser};
+    let (file, client) = (dev.file(), dev.client());
+    let request = client.request(reqwest::Method::POST, "/admin/v1/tenants/demo/invitations");
+    let request = request.bearer_auth(file["operator_token"].as_str().unwrap());
+    let made = client
+        .send(request.json(&json!({ "email": "grace@example.com" })))
+        .await;
+    let text = |name: &str| made.body[name].as_str().unwrap().to_owned();
+    let (token, link) = (text("token"), text("link"));
+    let mut body =
+        json!({ "name": "E", "email": "eve@example.com", "password": "planted-password-3f9a" });
+    body["invitation"] = json!(token);
+    let refused = client.post("/t/demo/auth/signup", body).await;
+    assert_eq!(refused.status.as_u16(), 403, "{refused:?}");
+    let public_url = dev.public_url();
+    let port = public_url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let tenant = Tenant::at("demo", &public_url, ([127, 0, 0, 1], port).into());
+    let mut browser = Browser::new(&tenant);
+    let page = browser.open(&link).await.page();
+    let members = [("name", "Grace"), ("password", "planted-password-3f9a")];
+    let done = browser.submit(&page, &members).await.page();
+    assert!(done.html().contains("You are signed in"), "{}", done.html());
+    let used = browser.open(&link).await.page();
+    assert_eq!(used.answer.status.as_u16(), 403);
+    token
+}
+
+const IDEMPOTENCY_KEY: &str = "planted-idempotency-key-51d2";
+
+/// The secret of a client that was made under a key, and is told again to whoever has the key.
+async fn client_made_once(dev: &Dev) -> String {
+    let (client, file) = (dev.client(), dev.file());
+    let operator = file["operator_token"].as_str().unwrap();
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let request = client
+            .request(reqwest::Method::POST, "/admin/v1/tenants/demo/clients")
+            .bearer_auth(operator)
+            .header("idempotency-key", IDEMPOTENCY_KEY)
+            .json(&json!({ "redirect_uris": ["https://rp.example/cb"] }));
+        let answer = client.send(request).await;
+        told.push(answer.body["client_secret"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(told[0], told[1]);
+    told.remove(0)
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

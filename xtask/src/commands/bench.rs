@@ -25,14 +25,18 @@ const LOAD_CORE: usize = 1;
 #[command(after_help = "Examples:
   cargo xtask bench                          three rounds of two seconds a row
   cargo xtask bench --rounds 5 --check       fail when a ratio is below its floor
-  cargo xtask bench --seconds 1 --rounds 1   a quick look")]
+  cargo xtask bench --seconds 1 --rounds 1   a quick look
+  cargo xtask bench --rounds 0 --full-scale  what one costs among 100,000")]
 pub(crate) struct Bench {
     /// Seconds a row is measured in each round
     #[arg(long, default_value = "2")]
     seconds: NonZeroU32,
-    /// Rounds; the median and the best are reported
-    #[arg(long, default_value = "3")]
-    rounds: NonZeroU32,
+    /// Rounds; the median and the best are reported. 0: only the rows by scale
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// The rows by scale with 10,000 tenants to make and 100,000 tenants and users to list
+    #[arg(long)]
+    full_scale: bool,
     /// Exit non-zero when a ratio is below its floor, or the machine was busy otherwise
     #[arg(long)]
     check: bool,
@@ -89,6 +93,9 @@ impl Bench {
                 .arg("--")
                 .args(["--seconds", &self.seconds.to_string()]);
             command.args(["--rounds", &self.rounds.to_string()]);
+            if self.full_scale {
+                command.arg("--full-scale");
+            }
             if self.check {
                 command.arg("--check");
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{administration::Administration, clients};
 use crate::{
     app::App,
-    application::error::Error,
+    application::{error::Error, idempotency::Draft, ports::UnitOfWork},
     domain::{
         audit::{Event, EventKind},
         client::{
@@ -49,7 +49,7 @@ pub async fn create(
     client: &str,
     command: CreateSecret,
     now: Timestamp,
-) -> Result<(StoredSecret, OpaqueToken<ClientSecret>), Error> {
+) -> Result<Draft<(StoredSecret, OpaqueToken<ClientSecret>)>, Error> {
     let before = clients::find(app, admin.tenant(), client).await?;
     if !before.metadata.auth_method().has_secret() {
         let detail =
@@ -64,12 +64,11 @@ pub async fn create(
         .secrets
         .with(fresh.clone(), others_end, now)
         .map_err(|_| Error::TooManySecrets)?;
-    replace(app, admin, before, secrets, now).await?;
+    let work = replaced(app, admin, before, secrets, now).await?;
     let event = Event::new(EventKind::ClientSecretCreated)
         .target(client)
         .detail("secret_id", fresh.id.to_string());
-    admin.note(app, event, now);
-    Ok((fresh, secret))
+    Ok(Draft::new((fresh, secret), work, event))
 }
 
 /// Ends a secret now.
@@ -83,7 +82,8 @@ pub async fn delete(
     let before = clients::find(app, admin.tenant(), client).await?;
     let id = secret.parse().map_err(|_| Error::NotFound)?;
     let secrets = before.secrets.without(id, now).ok_or(Error::NotFound)?;
-    replace(app, admin, before, secrets, now).await?;
+    let work = replaced(app, admin, before, secrets, now).await?;
+    work.commit().await?;
     let event = Event::new(EventKind::ClientSecretDeleted)
         .target(client)
         .detail("secret_id", id.to_string());
@@ -91,13 +91,14 @@ pub async fn delete(
     Ok(())
 }
 
-async fn replace(
+/// The client has other secrets once this is committed.
+async fn replaced(
     app: &App,
     admin: &Administration,
     before: Client,
     secrets: ClientSecrets,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<Box<dyn UnitOfWork>, Error> {
     let seen = before.updated_at;
     let after = Client {
         secrets,
@@ -109,5 +110,5 @@ async fn replace(
     if !work.update_client(&after, seen).await? {
         return Err(Error::Stale);
     }
-    Ok(work.commit().await?)
+    Ok(work)
 }

@@ -12,6 +12,7 @@ use crate::{
     app::App,
     application::{
         error::{Error, StoreError},
+        idempotency::Draft,
         page::{Page, with_one_more},
     },
     domain::{
@@ -29,7 +30,7 @@ pub async fn create(
     admin: &Administration,
     name: &str,
     now: Timestamp,
-) -> Result<CustomDomain, Error> {
+) -> Result<Draft<CustomDomain>, Error> {
     let name = DomainName::parse(name)
         .and_then(|name| name.check_claim(&app.public_url).map(|()| name))
         .map_err(|why| Error::Invalid(Violations::one("/domain", why.to_string())))?;
@@ -39,9 +40,8 @@ pub async fn create(
         Err(StoreError::Conflict("domains_pkey")) => return Err(Error::DomainAlreadyAdded),
         other => other?,
     }
-    work.commit().await?;
-    admin.note(app, event(EventKind::DomainAdded, &domain), now);
-    Ok(domain)
+    let event = event(EventKind::DomainAdded, &domain);
+    Ok(Draft::new(domain, work, event))
 }
 
 /// One domain of the tenant.

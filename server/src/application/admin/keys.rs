@@ -5,11 +5,13 @@ use crate::{
     app::App,
     application::{
         error::Error,
+        idempotency::{Answered, Memory, Told},
         key_rotation::note,
         page::{Page, with_one_more},
         ports::{KeyDecision, KeysChanged},
     },
     domain::{
+        idempotency::KeyedRequest,
         key_rotation::{self, KeyRecord, KeyRules, KeyState},
         signing_key::{KeyId, SigningAlgorithm},
         timestamp::Timestamp,
@@ -58,14 +60,32 @@ pub async fn rotate(
     app: &App,
     admin: &Administration,
     algorithm: SigningAlgorithm,
+    request: Option<&KeyedRequest>,
+    render: impl Fn(&KeyRecord) -> Answered + Send + Sync,
     now: Timestamp,
-) -> Result<KeyRecord, Error> {
+) -> Result<Told, Error> {
+    let memory = Memory::open(app, admin, request, now).await?;
+    if let Some(told) = memory.recall().await? {
+        return Ok(told);
+    }
     let rotate =
         |keys: &[KeyRecord], rules: &KeyRules| key_rotation::rotate(keys, rules, algorithm, now);
-    let keys = change(app, admin, &rotate, now).await?.after;
-    keys.into_iter()
-        .find(|key| key.public.algorithm == algorithm && key.state == KeyState::Next)
-        .ok_or(Error::NotFound)
+    let answer = |keys: &[KeyRecord]| {
+        keys.iter()
+            .find(|key| key.public.algorithm == algorithm && key.state == KeyState::Next)
+            .map(&render)
+            .ok_or(Error::NotFound)
+    };
+    let keep = |keys: &[KeyRecord]| memory.keep(&answer(keys)?);
+    let changed = app
+        .keyring
+        .change_and_keep(admin.tenant(), &rotate, &keep, now)
+        .await;
+    let done = changed.and_then(|changed| {
+        note(app, admin.tenant(), admin.actor(), &changed, now);
+        answer(&changed.after)
+    });
+    memory.settle(done).await
 }
 
 /// Lets the next key sign now.

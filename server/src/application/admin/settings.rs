@@ -1,19 +1,17 @@
 //! A tenant's policy: read and changed.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value};
 
 use super::{administration::Administration, tenants};
 use crate::{
     app::App,
-    application::{error::Error, ports::InitialAccessToken},
+    application::error::Error,
     domain::{
         audit::{Event, EventKind},
         policy_patch,
-        secret::{InitialAccess, OpaqueToken},
         tenant::{Policy, Tenant},
         timestamp::Timestamp,
+        violation::Violations,
     },
 };
 
@@ -31,6 +29,14 @@ pub async fn patch(
         return Err(Error::Stale);
     }
     let policy = policy_patch::patched(&tenant.policy, members).map_err(Error::Invalid)?;
+    if policy.audit_retention_days < tenant.policy.audit_retention_days && !admin.is_operator() {
+        // Who is being watched must not choose how long it is remembered.
+        let detail = "only the operator may make it shorter";
+        return Err(Error::Invalid(Violations::one(
+            "/audit_retention_days",
+            detail,
+        )));
+    }
     let changed = app
         .tenants
         .set_policy(
@@ -42,6 +48,9 @@ pub async fn patch(
         )
         .await?
         .ok_or(Error::Stale)?;
+    if changed.updated_at == tenant.updated_at {
+        return Ok(changed);
+    }
     let event = Event::new(EventKind::SettingsChanged)
         .change(&written(&tenant.policy), &written(&changed.policy));
     admin.note(app, event, now);
@@ -50,28 +59,4 @@ pub async fn patch(
 
 fn written(policy: &Policy) -> Value {
     serde_json::to_value(policy).unwrap_or_default()
-}
-
-/// Makes a token that allows to register clients (RFC 7591 §3).
-pub async fn create_initial_access(
-    app: &App,
-    admin: &Administration,
-    uses: Option<u32>,
-    lifetime: Option<Duration>,
-    now: Timestamp,
-) -> Result<(InitialAccessToken, OpaqueToken<InitialAccess>), Error> {
-    let token = OpaqueToken::<InitialAccess>::from_entropy(app.random());
-    let stored = InitialAccessToken {
-        id: uuid::Builder::from_random_bytes(app.random()).into_uuid(),
-        digest: token.digest(),
-        remaining_uses: uses,
-        expires_at: lifetime.map(|lifetime| now + lifetime),
-        created_at: now,
-    };
-    let mut work = app.store.begin(admin.tenant()).await?;
-    work.add_initial_access(&stored).await?;
-    work.commit().await?;
-    let event = Event::new(EventKind::RegistrationTokenCreated).target(stored.id);
-    admin.note(app, event, now);
-    Ok((stored, token))
 }

@@ -8,14 +8,16 @@ use crate::{
     application::{
         audit,
         error::{Error, StoreError},
+        idempotency::{Answered, Memory, Place, Told, creation_digest},
         page::{Page, with_one_more},
-        ports::{TenantAt, TenantPosition},
+        ports::{KeptCreation, TenantAt, TenantPosition},
     },
     domain::{
         audit::{Actor, Event, EventKind},
         client::Client,
         custom_domain::HeldDomains,
         id::TenantId,
+        idempotency::KeyedRequest,
         policy_patch,
         tenant::{Policy, Slug, Tenant, TenantState},
         timestamp::Timestamp,
@@ -33,11 +35,72 @@ pub struct CreateTenant {
     pub settings: Map<String, Value>,
 }
 
+/// Makes a tenant, once for each key; `render` writes the answer.
+pub async fn create_once(
+    app: &App,
+    operator: OperatorCaller,
+    command: CreateTenant,
+    request: Option<&KeyedRequest>,
+    render: impl Fn(&Tenant) -> Answered + Send + Sync,
+    now: Timestamp,
+) -> Result<Told, Error> {
+    let Some(request) = request else {
+        let tenant = create(app, operator, command, now).await?;
+        let answer = render(&tenant);
+        return Ok(Told {
+            answer,
+            replayed: false,
+        });
+    };
+    if let Some(told) = recall(app, request, now).await? {
+        return Ok(told);
+    }
+    match make(app, command, Some((request, &render)), now).await {
+        Ok(tenant) => Ok(Told {
+            answer: render(&tenant),
+            replayed: false,
+        }),
+        // A retry of the same request may have been faster, and have taken the slug.
+        Err(error) => match recall(app, request, now).await {
+            Ok(Some(told)) => Ok(told),
+            Err(Error::IdempotencyKeyReused) => Err(Error::IdempotencyKeyReused),
+            _ => Err(error),
+        },
+    }
+}
+
+/// The answer to the same request, in the tenant that it made.
+async fn recall(app: &App, request: &KeyedRequest, now: Timestamp) -> Result<Option<Told>, Error> {
+    let digest = creation_digest(request);
+    let Some(tenant) = app.tenants.by_creation(&digest, now).await? else {
+        return Ok(None);
+    };
+    let scope = tenant.administer(&app.public_url);
+    let keys = app.keyring.keys(&scope).await?;
+    let place = Place::of_operator(&keys.derivation, request);
+    Memory::at(app, &scope, Some(place), now).recall().await
+}
+
 /// Makes a tenant with its own data key, signing key, tag key and first-party client, or nothing.
 pub async fn create(
     app: &App,
     _operator: OperatorCaller,
     command: CreateTenant,
+    now: Timestamp,
+) -> Result<Tenant, Error> {
+    make(app, command, None, now).await
+}
+
+/// A request with a key, and how its answer is written.
+type Keyed<'a> = (
+    &'a KeyedRequest,
+    &'a (dyn Fn(&Tenant) -> Answered + Send + Sync),
+);
+
+async fn make(
+    app: &App,
+    command: CreateTenant,
+    keyed: Option<Keyed<'_>>,
     now: Timestamp,
 ) -> Result<Tenant, Error> {
     let (slug, name, policy) = check(command).map_err(Error::Invalid)?;
@@ -56,11 +119,29 @@ pub async fn create(
     };
     let keys = app.key_maker.make(tenant.id, now)?;
     let client = Client::first_party(&tenant.name, now);
-    match app.tenants.create(&tenant, &keys, &client).await {
+    let kept = match keyed {
+        None => None,
+        Some((request, render)) => {
+            let place = Place::of_operator(&keys.derivation, request);
+            Some(KeptCreation {
+                digest: creation_digest(request),
+                answer: place.seal(app, tenant.id, &render(&tenant), now)?,
+            })
+        }
+    };
+    let created = app
+        .tenants
+        .create(&tenant, &keys, &client, kept.as_ref())
+        .await;
+    match created {
         Err(StoreError::Conflict("tenants_slug_key")) => return Err(Error::SlugTaken),
         other => other?,
     }
-    let event = Event::new(EventKind::TenantCreated).target(&tenant.slug);
+    let written = |policy| serde_json::to_value(policy).unwrap_or_default();
+    let event = Event::new(EventKind::TenantCreated)
+        .target(&tenant.slug)
+        .change(&written(&Policy::default()), &written(&tenant.policy))
+        .detail("name", tenant.name.as_str());
     note(app, &tenant, event, now);
     Ok(tenant)
 }
@@ -105,7 +186,7 @@ fn bad_name() -> Violations {
 /// One tenant, suspended or not.
 pub async fn read(app: &App, _operator: OperatorCaller, slug: &str) -> Result<Tenant, Error> {
     let slug = Slug::parse(slug).map_err(|_| Error::NotFound)?;
-    app.tenants.by_slug(&slug).await?.ok_or(Error::NotFound)
+    app.tenants.by_slug_now(&slug).await?.ok_or(Error::NotFound)
 }
 
 /// Up to `limit` tenants behind `after`. Costs the page, whatever the number of tenants.
@@ -140,6 +221,9 @@ pub async fn rename(
         .set_name(&before.slug, name, before.updated_at, now)
         .await?
         .ok_or(Error::Stale)?;
+    if after.updated_at == before.updated_at {
+        return Ok(after);
+    }
     let event = Event::new(EventKind::TenantChanged)
         .target(&after.slug)
         .change(
@@ -170,11 +254,14 @@ pub async fn set_state(
     now: Timestamp,
 ) -> Result<Tenant, Error> {
     let slug = Slug::parse(slug).map_err(|_| Error::NotFound)?;
-    let tenant = app
+    let (tenant, changed) = app
         .tenants
         .set_state(&slug, state, now)
         .await?
         .ok_or(Error::NotFound)?;
+    if !changed {
+        return Ok(tenant);
+    }
     let kind = match state {
         TenantState::Active => EventKind::TenantResumed,
         TenantState::Suspended => EventKind::TenantSuspended,
@@ -183,7 +270,8 @@ pub async fn set_state(
     Ok(tenant)
 }
 
-/// Ends a tenant at once; its rows follow in batches. Nothing is noted in it: its log goes with it.
+/// Ends a tenant at once; its rows follow in batches. Nothing is noted in it, for its log goes with it: the
+/// server's own log says who did it.
 pub async fn delete(
     app: &App,
     _operator: OperatorCaller,
@@ -195,6 +283,14 @@ pub async fn delete(
         return Err(Error::NotFound);
     }
     app.sweeper.notify();
-    tracing::info!(tenant = %slug, "tenant deleted");
+    let origin = audit::origin();
+    tracing::info!(
+        event = "tenant_deleted",
+        tenant = %slug,
+        actor = "operator",
+        ip = origin.ip.map(tracing::field::display),
+        request.id = origin.request_id,
+        "tenant deleted"
+    );
     Ok(())
 }

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use crate::{
     application::error::StoreError,
     domain::{
-        client::{Client, ClientId},
-        id::{GrantId, SessionId},
+        client::{Client, ClientId, initial_access::InitialAccessToken},
+        id::{GrantId, InitialAccessTokenId, SessionId},
         secret::{InitialAccess, TokenDigest},
         timestamp::Timestamp,
     },
@@ -46,15 +46,17 @@ pub trait Clients {
         token: &TokenDigest<InitialAccess>,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
-}
-
-/// A token that allows to register clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InitialAccessToken {
-    pub id: uuid::Uuid,
-    pub digest: TokenDigest<InitialAccess>,
-    /// Any number when absent.
-    pub remaining_uses: Option<u32>,
-    pub expires_at: Option<Timestamp>,
-    pub created_at: Timestamp,
+    async fn initial_access(
+        &mut self,
+        id: InitialAccessTokenId,
+    ) -> Result<Option<InitialAccessToken>, StoreError>;
+    /// Up to `limit` tokens behind `after`, the latest first.
+    async fn initial_access_page(
+        &mut self,
+        after: Option<InitialAccessTokenId>,
+        limit: u32,
+    ) -> Result<Vec<InitialAccessToken>, StoreError>;
+    /// `false` when there is no such token.
+    async fn delete_initial_access(&mut self, id: InitialAccessTokenId)
+    -> Result<bool, StoreError>;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{NewTenantKeys, SealedDataKey, StoredTagKey};
+use super::{KeptAnswer, NewTenantKeys, SealedDataKey, StoredTagKey};
 use crate::{
     application::error::{CryptoError, Error, StoreError},
     domain::{
@@ -44,10 +44,11 @@ pub trait KeyStore: Send + Sync {
 /// tenants.
 #[async_trait]
 pub trait KeyDirectory: Send + Sync {
-    /// Up to `limit` data keys that are sealed under this master key.
+    /// Up to `limit` data keys that are sealed under this master key, of tenants behind `after` in order of id.
     async fn data_keys_under(
         &self,
         master_key_id: &str,
+        after: Option<TenantId>,
         limit: u32,
     ) -> Result<Vec<(TenantId, SealedDataKey)>, StoreError>;
     /// How many data keys are sealed under this master key; counting stops at `limit`.
@@ -103,6 +104,8 @@ pub struct KeyChange {
     pub edits: Vec<KeyEdit>,
     /// When the schedule looks at the keys next.
     pub due_at: Option<Timestamp>,
+    /// The answer that tells of it.
+    pub answer: Option<KeptAnswer>,
 }
 
 /// One part of a change.
@@ -125,6 +128,10 @@ pub struct KeysChanged {
 pub type KeyDecision<'a> =
     &'a (dyn Fn(&[KeyRecord], &KeyRules) -> Result<Vec<Step>, KeyRefusal> + Send + Sync);
 
+/// What to remember of the answer that tells of the keys as they are after a change.
+pub type KeyAnswer<'a> =
+    &'a (dyn Fn(&[KeyRecord]) -> Result<Option<KeptAnswer>, Error> + Send + Sync);
+
 /// A tenant's keys, opened and parsed once.
 #[async_trait]
 pub trait Keyring: Send + Sync {
@@ -143,6 +150,17 @@ pub trait Keyring: Send + Sync {
         tenant: &TenantScope,
         decide: KeyDecision<'_>,
         now: Timestamp,
+    ) -> Result<KeysChanged, Error> {
+        self.change_and_keep(tenant, decide, &|_| Ok(None), now)
+            .await
+    }
+    /// The same, with the answer remembered in the same step, also when there is nothing to change.
+    async fn change_and_keep(
+        &self,
+        tenant: &TenantScope,
+        decide: KeyDecision<'_>,
+        answer: KeyAnswer<'_>,
+        now: Timestamp,
     ) -> Result<KeysChanged, Error>;
 }
 
@@ -154,6 +172,8 @@ pub struct TenantKeys {
     pub jwts: Box<dyn Jwts>,
     /// What `tokens` were opened to sign with.
     pub access_token_alg: SigningAlgorithm,
+    /// Algorithms whose next key is published.
+    pub announced: Vec<SigningAlgorithm>,
     /// What other keys are derived from. It lives as long as the tenant's data key.
     pub derivation: Key256,
     /// Every key that verifiers may meet.

@@ -2,13 +2,14 @@
 
 use async_trait::async_trait;
 
-use super::StoredSigningKey;
+use super::{KeptCreation, StoredSigningKey};
 use crate::{
     application::error::StoreError,
     domain::{
         client::Client,
         domain_name::DomainName,
         refresh::TagKeyId,
+        secret::Key256,
         tenant::{Policy, Slug, Tenant, TenantState},
         timestamp::Timestamp,
     },
@@ -17,20 +18,32 @@ use crate::{
 /// The directory of all tenants: the only place that knows more than one.
 #[async_trait]
 pub trait Tenants: Send + Sync {
-    /// Adds a tenant, its keys and its first client, or nothing.
-    /// `Conflict("tenants_slug_key")` when the slug is taken.
+    /// Adds a tenant, its keys, its first client and the answer to its making, or nothing.
+    /// `Conflict("tenants_slug_key")` when the slug is taken, `Conflict("tenants_creation_digest_key")` when
+    /// another one was made under this digest, which has not ended.
     async fn create(
         &self,
         tenant: &Tenant,
         keys: &NewTenantKeys,
         client: &Client,
+        kept: Option<&KeptCreation>,
     ) -> Result<(), StoreError>;
+    /// The tenant that was made under this digest, while that is remembered.
+    async fn by_creation(
+        &self,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError>;
     /// Finds a tenant. An answer may be up to a second old.
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError>;
     /// The tenant that holds a custom domain. An answer may be up to a second old.
     async fn slug_at(&self, domain: &DomainName) -> Result<Option<Slug>, StoreError>;
     /// The tenant's hold on a domain was changed: what is kept of either counts no more.
     async fn forget_domain(&self, slug: &Slug, domain: &DomainName);
+    /// Finds a tenant as it is now: for those who change it.
+    async fn by_slug_now(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
+        self.by_slug(slug).await
+    }
     /// Up to `limit` tenants behind `after`: in order of slug those whose slug begins with `q`; when there are
     /// none, in order of name those whose name does.
     async fn page(
@@ -57,13 +70,13 @@ pub trait Tenants: Send + Sync {
         expected: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Tenant>, StoreError>;
-    /// Suspends or resumes. `None` when there is no such tenant.
+    /// Suspends or resumes, and says whether that was a change. `None` when there is no such tenant.
     async fn set_state(
         &self,
         slug: &Slug,
         state: TenantState,
         now: Timestamp,
-    ) -> Result<Option<Tenant>, StoreError>;
+    ) -> Result<Option<(Tenant, bool)>, StoreError>;
     /// Ends a tenant: it is found no more, its slug is free, and its data key is destroyed, so that nothing
     /// that was sealed for it can be opened again. Its rows go later. `false` when there is none.
     async fn delete(&self, slug: &Slug, now: Timestamp) -> Result<bool, StoreError>;
@@ -98,6 +111,8 @@ pub struct NewTenantKeys {
     pub data_key: SealedDataKey,
     pub signing_key: StoredSigningKey,
     pub tag_key: StoredTagKey,
+    /// What other keys of the tenant are derived from; not stored.
+    pub derivation: Key256,
 }
 
 /// A tenant's data key, sealed under a master key.

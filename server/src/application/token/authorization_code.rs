@@ -172,8 +172,8 @@ fn new_grant(
     record: &CodeRecord,
 ) -> (Grant, crate::domain::refresh::RefreshToken) {
     let secret = Secret::from_entropy(exchange.app.random());
-    let policy = exchange.tenant.policy();
-    let absolute_end = exchange.now + policy.refresh_absolute_ttl();
+    let lifetimes = exchange.lifetimes();
+    let absolute_end = exchange.now + lifetimes.refresh_absolute;
     let grant = Grant {
         id: GrantId::from_uuid(record.grant),
         session_id: SessionId::from_uuid(record.session),
@@ -186,7 +186,7 @@ fn new_grant(
         authenticated_at: Timestamp::from_micros(record.authenticated_at),
         claims: record.claims.clone(),
         leaf: secret.digest(),
-        idle_end: (exchange.now + policy.refresh_idle_ttl()).min(absolute_end),
+        idle_end: (exchange.now + lifetimes.refresh.idle).min(absolute_end),
         absolute_end,
         created_at: exchange.now,
     };
@@ -215,7 +215,7 @@ async fn end_replayed(exchange: &Exchange<'_>, record: &CodeRecord) -> Result<()
         )
         .await?;
     let grant = GrantId::from_uuid(record.grant);
-    refresh::revoke(
+    let ended = refresh::revoke(
         app,
         tenant,
         SessionId::from_uuid(record.session),
@@ -234,5 +234,6 @@ async fn end_replayed(exchange: &Exchange<'_>, record: &CodeRecord) -> Result<()
         .detail("user_id", record.user.to_string());
     let actor = Actor::Client(exchange.client().id.clone());
     audit::note(app, tenant, actor, event, now);
+    ended.forget(app, tenant).await;
     Ok(())
 }

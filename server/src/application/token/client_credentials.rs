@@ -38,7 +38,7 @@ pub(super) fn grant(exchange: &Exchange<'_>) -> Result<Granted, OAuthError> {
         issuer: exchange.tenant.clone(),
         scope,
         audience,
-        not_after: exchange.now + exchange.tenant.policy().access_token_ttl(),
+        not_after: exchange.now + exchange.lifetimes().access_token,
         user: None,
     })
 }

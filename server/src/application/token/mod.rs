@@ -29,7 +29,7 @@ use crate::{
         authorization::Parameters,
         claims::Audience,
         claims_request::ClaimsRequest,
-        client::{Client, metadata::GrantType},
+        client::{Client, lifetimes::TokenLifetimes, metadata::GrantType},
         id::GrantId,
         scope::{OPENID, Scopes},
         session::Session,
@@ -138,6 +138,10 @@ impl Exchange<'_> {
         self.caller.client()
     }
 
+    fn lifetimes(&self) -> TokenLifetimes {
+        TokenLifetimes::of(self.tenant.policy(), self.client())
+    }
+
     fn required(&self, parameter: &str) -> Result<&str, Refusal> {
         self.parameters
             .get(parameter)
@@ -158,7 +162,7 @@ impl Exchange<'_> {
                 self.app,
                 &issuer,
                 &self.keys,
-                &self.client().id,
+                self.client(),
                 &scope,
                 &audience,
                 self.now,
@@ -182,6 +186,7 @@ impl Exchange<'_> {
             authenticated_at: user.authenticated_at,
             user: &user.user,
             with_profile: self.client().first_party,
+            ttl: self.lifetimes().access_token,
         };
         let (access_token, expires_in) =
             issue::access_token(self.app, &issuer, &self.keys, request, not_after, self.now)?;
@@ -189,6 +194,7 @@ impl Exchange<'_> {
             let request = IdTokenRequest {
                 client: self.client(),
                 subject: &subject,
+                scope: &scope,
                 session: &user.session,
                 user: &user.user,
                 authenticated_at: user.authenticated_at,

@@ -28,25 +28,44 @@ pub(crate) struct Domain {
 enum Command {
     /// List domains
     List {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
         #[command(flatten)]
         page: Page,
     },
     /// Show a domain, and what proves it
-    Get { tenant: String, domain: String },
+    Get {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        #[arg(value_parser = super::api::id)]
+        domain: String,
+    },
     /// Claim a domain
-    Create { tenant: String, domain: String },
+    Create {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        domain: String,
+    },
     /// Look for the proof; with it the domain serves
-    Verify { tenant: String, domain: String },
+    Verify {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        #[arg(value_parser = super::api::id)]
+        domain: String,
+    },
     /// Make the domain an issuer, or one no more
     Issuer {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
+        #[arg(value_parser = super::api::id)]
         domain: String,
         state: Switch,
     },
     /// Give a domain up
     Delete {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
+        #[arg(value_parser = super::api::id)]
         domain: String,
         /// Tokens and grants of its issuer count no more
         #[arg(long)]
@@ -82,12 +101,12 @@ impl Domain {
             Command::Get { tenant, domain } => out.object(&api.get(&path(tenant, domain)).await?),
             Command::Create { tenant, domain } => {
                 let path = format!("/tenants/{tenant}/domains");
-                let made = api.post(&path, &json!({ "domain": domain })).await?;
+                let made = api.create(&path, &json!({ "domain": domain })).await?;
                 out.object(&made)
             }
             Command::Verify { tenant, domain } => {
                 let path = format!("{}/verify", path(tenant, domain));
-                out.object(&api.send(api.request(Method::POST, &path)).await?)
+                out.object(&api.send(api.request(Method::POST, &path)?).await?)
             }
             Command::Issuer {
                 tenant,

@@ -1,9 +1,10 @@
-//! The admin API from a terminal: `tokenhouse tenant|user|client|key|domain …`.
+//! The admin API from a terminal: `tokenhouse tenant|user|client|key|registration-token|domain …`.
 
 mod api;
 mod client;
 mod domain;
 mod key;
+mod registration_token;
 mod table;
 mod tenant;
 mod user;
@@ -17,7 +18,10 @@ use url::Url;
 use self::{api::Api, table::Column};
 use super::say;
 
-pub(super) use self::{client::Client, domain::Domain, key::Key, tenant::Tenant, user::User};
+pub(super) use self::{
+    client::Client, domain::Domain, key::Key, registration_token::RegistrationToken,
+    tenant::Tenant, user::User,
+};
 
 /// Where the server is, who asks, and how the answer is shown.
 #[derive(Debug, Args)]

@@ -104,6 +104,23 @@ pub struct ClientMetadataView {
     /// Ours: `own` or `tenant`: whose tokens it may introspect.
     #[serde(skip_serializing_if = "Option::is_none")]
     introspection: Option<String>,
+    /// Ours: how long an access token for the client counts, in seconds; the tenant's setting when missing, like the four
+    /// that follow. Only an administrator sets them: what a client registers for itself is ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token_ttl: Option<u32>,
+    /// Ours: how long an ID token counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token_ttl: Option<u32>,
+    /// Ours: a refresh family that isn't used for this long ends. A change counts from the next refresh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_idle_ttl: Option<u32>,
+    /// Ours: a refresh family ends this long after it began, whatever happens. A change counts for families that begin
+    /// later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_absolute_ttl: Option<u32>,
+    /// Ours: how long after a rotation the token before still gets the same successor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_retry_window: Option<u32>,
 }
 
 impl From<&Client> for ClientMetadataView {
@@ -172,6 +189,11 @@ impl From<&Client> for ClientMetadataView {
                 Introspection::Own => "own",
                 Introspection::Tenant => "tenant",
             }),
+            access_token_ttl: metadata.lifetimes.access_token_ttl,
+            id_token_ttl: metadata.lifetimes.id_token_ttl,
+            refresh_idle_ttl: metadata.lifetimes.refresh_idle_ttl,
+            refresh_absolute_ttl: metadata.lifetimes.refresh_absolute_ttl,
+            refresh_retry_window: metadata.lifetimes.refresh_retry_window,
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod body;
 pub mod client_credentials;
 pub mod credentials;
 pub mod form;
+pub mod idempotency_key;
 pub mod if_match;
 pub mod raw_members;
 pub mod tenant;

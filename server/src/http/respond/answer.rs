@@ -20,6 +20,7 @@ use super::{
     json::Json,
     problem::{Problem, ProblemView},
 };
+use crate::application::idempotency::Answered;
 
 /// A successful answer with a JSON body and the status `STATUS`.
 #[derive(Debug)]
@@ -48,6 +49,23 @@ impl<const STATUS: u16, T> Answer<STATUS, T> {
     pub fn headers(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
         self.headers.extend(headers);
         self
+    }
+}
+
+impl<const STATUS: u16, T: Serialize> Answer<STATUS, T> {
+    /// As it goes out, to be remembered.
+    pub fn written(&self) -> Answered {
+        // No type of ours has a map with keys that are no strings, or an error of its own.
+        let body = serde_json::to_string(&self.body).unwrap_or_default();
+        let headers = self.headers.iter().filter_map(|(name, value)| {
+            let value = value.to_str().ok()?;
+            Some((name.as_str().to_owned(), value.to_owned()))
+        });
+        Answered {
+            status: STATUS,
+            headers: headers.collect(),
+            body,
+        }
     }
 }
 

@@ -3,5 +3,6 @@
 pub mod answer;
 pub mod json;
 pub mod oauth;
+pub mod once;
 pub mod problem;
 mod problem_kind;

@@ -169,8 +169,13 @@ impl From<Error> for Problem {
             Error::DomainNotVerified(detail) => Self::new(Kind::DomainNotVerified).detail(detail),
             Error::Key(refusal) => refusal.into(),
             Error::TooManySecrets => Self::new(Kind::TooManySecrets),
+            Error::IdempotencyKeyReused => Self::new(Kind::IdempotencyKeyReused),
             Error::Stale => Self::new(Kind::StaleUpdate),
             Error::SignupClosed => Self::new(Kind::SignupClosed),
+            Error::InvitationRequired => Self::new(Kind::InvitationRequired),
+            Error::InvitationInvalid => Self::new(Kind::InvitationInvalid),
+            Error::InvitationAccepted => Self::new(Kind::InvitationAccepted),
+            Error::TooManyInvitations => Self::new(Kind::TooManyInvitations),
             Error::InsufficientScope(scope) => {
                 Self::new(Kind::InsufficientScope).detail(format!("The scope {scope} is needed."))
             }
@@ -191,10 +196,14 @@ impl From<Error> for Problem {
                 retry_after: Some(retry_after),
                 ..Self::new(Kind::Overloaded)
             },
-            Error::Store(StoreError::Unavailable(_)) => {
+            Error::Store(StoreError::Unavailable(_) | StoreError::Contended(_)) => {
                 log_chain(&error);
                 Self::unavailable()
             }
+            // The same request is being carried out, and its answer could not be read yet.
+            Error::Store(StoreError::Conflict(
+                "idempotency_keys_pkey" | "tenants_creation_digest_key",
+            )) => Self::unavailable(),
             // What it would have belonged to was deleted in the meantime.
             Error::Store(StoreError::Conflict("foreign_key")) => Self::new(Kind::NotFound),
             Error::Store(StoreError::Conflict(_) | StoreError::Corrupt { .. })

@@ -119,11 +119,45 @@ kinds! {
         "It was changed in the meantime",
         "Read it again, apply your change to what it is now, and send its new ETag in `If-Match`.",
     ),
+    IdempotencyKeyReused = (
+        422,
+        "idempotency-key-reused",
+        "The idempotency key was used for another request",
+        "Send a fresh `Idempotency-Key` with every new request, and the same one only with retries of the very \
+        same request.",
+    ),
     SignupClosed = (
         403,
         "signup-closed",
         "Sign-up is closed",
         "This tenant lets nobody sign up. Ask whoever runs it for an account.",
+    ),
+    InvitationRequired = (
+        403,
+        "invitation-required",
+        "Sign-up needs an invitation",
+        "This tenant lets nobody sign up who wasn't invited. Follow the link of an invitation, or ask whoever runs the \
+        tenant for one.",
+    ),
+    InvitationInvalid = (
+        403,
+        "invitation-invalid",
+        "The invitation does not count",
+        "It was never made, has expired, was accepted or taken back, or is for another address or tenant; the answer never \
+        says which. Ask for a new one.",
+    ),
+    InvitationAccepted = (
+        409,
+        "invitation-accepted",
+        "The invitation was accepted",
+        "There is a user now, whom `user_id` of the invitation names: disable or delete that one.",
+    ),
+    TooManyInvitations = (
+        409,
+        "too-many-invitations",
+        "Too many invitations wait",
+        "Revoke invitations that nobody will accept, wait until some are accepted or expire, or raise the setting \
+        `invitations_max_pending`.",
     ),
     InsufficientScope = (
         403,

@@ -6,7 +6,9 @@ use super::keyring::CachedKeyring;
 use crate::{
     application::{
         error::{CryptoError, Error, StoreError},
-        ports::{KeyChange, KeyDecision, KeyEdit, KeysChanged, StoredKeys, StoredSigningKey},
+        ports::{
+            KeyAnswer, KeyChange, KeyDecision, KeyEdit, KeysChanged, StoredKeys, StoredSigningKey,
+        },
     },
     domain::{
         key_rotation::{self, KeyRecord, Step},
@@ -24,6 +26,7 @@ impl CachedKeyring {
         &self,
         tenant: &TenantScope,
         decide: KeyDecision<'_>,
+        answer: KeyAnswer<'_>,
         now: Timestamp,
     ) -> Result<KeysChanged, Error> {
         let _turn = self.making.lock().await;
@@ -40,8 +43,11 @@ impl CachedKeyring {
                 seen: stored.version,
                 edits,
                 due_at: key_rotation::due_at(&after, &stored.rules),
+                answer: answer(&after)?,
             };
-            let nothing = change.edits.is_empty() && change.due_at == stored.due_at;
+            let nothing = change.edits.is_empty()
+                && change.due_at == stored.due_at
+                && change.answer.is_none();
             if nothing || self.store.change_keys(tenant, &change).await? {
                 return Ok(KeysChanged { before, after });
             }

@@ -10,7 +10,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::{master_keys::MasterKeys, sealed};
+use super::{keyring::derivation_key, master_keys::MasterKeys, sealed};
 use crate::{
     application::{
         error::CryptoError,
@@ -129,6 +129,7 @@ impl KeyMaker for SealedKeyMaker {
         Ok(NewTenantKeys {
             signing_key: self.signing_key(tenant, &key, algorithm, state, None, now)?,
             tag_key: self.tag_key(tenant, &key)?,
+            derivation: derivation_key(&key),
             data_key,
         })
     }

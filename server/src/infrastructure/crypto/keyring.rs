@@ -18,8 +18,8 @@ use crate::{
         error::{CryptoError, Error, StoreError},
         issue::keyed_digest,
         ports::{
-            Aead, Clock, KeyDecision, KeyStore, Keyring, KeysChanged, SealedDataKey, StoredKeys,
-            StoredTagKey, TenantKeys,
+            Aead, Clock, KeyAnswer, KeyDecision, KeyStore, Keyring, KeysChanged, SealedDataKey,
+            StoredKeys, StoredTagKey, TenantKeys,
         },
     },
     domain::{
@@ -118,6 +118,11 @@ impl CachedKeyring {
             .iter()
             .filter(|key| key.record.state.is_published());
         let public: Vec<_> = published.map(|key| key.record.public.clone()).collect();
+        let next = stored
+            .signing_keys
+            .iter()
+            .filter(|key| key.record.state == KeyState::Next);
+        let announced = next.map(|key| key.record.public.algorithm).collect();
         let active = stored
             .signing_keys
             .iter()
@@ -153,6 +158,7 @@ impl CachedKeyring {
             jwts: Box::new(TenantJwts { signing, verifiers }),
             derivation: derivation_key(&data_key),
             access_token_alg: key.algorithm,
+            announced,
             public,
             tag_keys,
         })
@@ -182,6 +188,22 @@ impl CachedKeyring {
             self.forget(tenant.id()).await;
         }
         self.reopened(tenant).await
+    }
+
+    /// Makes a key of an algorithm that the policy wants for access tokens.
+    async fn introduce(
+        &self,
+        tenant: &TenantScope,
+        algorithm: SigningAlgorithm,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        // Nothing of this tenant was ever changed: it is new, and no verifier can have an older JWK Set.
+        let is_new = tenant.keys_version() == 0;
+        let decide = |keys: &[KeyRecord], rules: &KeyRules| match is_new {
+            true => Ok(key_rotation::first_use(keys, algorithm, now)),
+            false => key_rotation::introduce(keys, rules, algorithm, now),
+        };
+        self.change(tenant, &decide, now).await.map(|_| ())
     }
 
     pub(super) fn open_data_key(
@@ -224,13 +246,13 @@ impl Keyring for CachedKeyring {
         if keys.access_token_alg == algorithm {
             return Ok(keys);
         }
-        if algorithm != SigningAlgorithm::Es256 {
-            // The policy may have changed a moment ago, and its key may be still to be made.
-            self.keys_with(tenant, algorithm).await?;
-        }
-        let keys = self.reopened(tenant).await?;
-        if keys.access_token_alg == algorithm {
+        if keys.announced.contains(&algorithm) {
+            // Verifiers may not know the key that the policy wants yet.
             return Ok(keys);
+        }
+        if !keys.jwts.can_sign(algorithm) {
+            // The policy changed a moment ago, and its key is still to be made.
+            self.introduce(tenant, algorithm).await?;
         }
         self.forget(tenant.id()).await;
         self.reopened(tenant).await
@@ -260,13 +282,14 @@ impl Keyring for CachedKeyring {
         Ok(self.store.stored_keys(tenant).await?.records())
     }
 
-    async fn change(
+    async fn change_and_keep(
         &self,
         tenant: &TenantScope,
         decide: KeyDecision<'_>,
+        answer: KeyAnswer<'_>,
         now: Timestamp,
     ) -> Result<KeysChanged, Error> {
-        let changed = self.carry_out(tenant, decide, now).await;
+        let changed = self.carry_out(tenant, decide, answer, now).await;
         // After a failure too: the change may have happened all the same.
         self.forget(tenant.id()).await;
         changed
@@ -274,7 +297,7 @@ impl Keyring for CachedKeyring {
 }
 
 /// What other keys of the tenant are derived from.
-fn derivation_key(data_key: &Key256) -> Key256 {
+pub(super) fn derivation_key(data_key: &Key256) -> Key256 {
     Key256::from_bytes(keyed_digest(data_key, &[b"tokenhouse/derivation/1"]))
 }
 
@@ -300,6 +323,9 @@ impl LoadError {
             }
             Self::Store(StoreError::Unavailable(_)) => {
                 Error::Store(StoreError::Unavailable(Box::new(Shared(Arc::clone(error)))))
+            }
+            Self::Store(StoreError::Contended(_)) => {
+                Error::Store(StoreError::Contended(Box::new(Shared(Arc::clone(error)))))
             }
             Self::Store(StoreError::Corrupt { table, column, row }) => {
                 Error::Store(StoreError::Corrupt {

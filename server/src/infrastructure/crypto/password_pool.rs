@@ -2,6 +2,7 @@
 //!
 //! A hash costs 19 MiB and some 15 ms of one core. So there are as many workers as cores and no
 //! more, each keeps its memory, and what waits is bounded and served in turn between tenants.
+//! What is dear, such as an imported hash of much work, never takes the last worker: others would wait for it.
 //! Refreshes and health checks never queue here. The workers run at a lower priority: a flood of
 //! logins must not slow refreshes down.
 
@@ -83,6 +84,8 @@ struct Shared {
 
 struct State {
     queue: FairQueue<TenantId, Job>,
+    /// Workers that may still begin something dear.
+    dear_places: usize,
     stopped: bool,
 }
 
@@ -99,6 +102,11 @@ enum Job {
 }
 
 impl Job {
+    /// Whether it takes so long that others must not wait for it.
+    fn is_dear(&self) -> bool {
+        matches!(self, Self::Verify { hash: Some(hash), .. } if phc::is_dear(hash))
+    }
+
     /// Whether the client went away meanwhile.
     fn is_abandoned(&self) -> bool {
         match self {
@@ -134,6 +142,7 @@ impl PasswordPool {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {
                     queue: FairQueue::new(options.queue_limit()),
+                    dear_places: options.workers.get().saturating_sub(1).max(1),
                     stopped: false,
                 }),
                 work: Condvar::new(),
@@ -240,15 +249,21 @@ impl Shared {
         Duration::from_secs(1 + u64::from(byte[0] % 3))
     }
 
-    fn next(&self) -> Option<Job> {
+    /// The next job, and whether it is dear: then it has taken a place, which is to be given back.
+    fn next(&self) -> Option<(Job, bool)> {
         let mut state = self.lock();
         loop {
             if state.stopped {
                 return None;
             }
-            match state.queue.pop() {
+            let room = state.dear_places > 0;
+            match state.queue.pop(|job| room || !job.is_dear()) {
                 Some(job) if job.is_abandoned() => {}
-                Some(job) => return Some(job),
+                Some(job) => {
+                    let dear = job.is_dear();
+                    state.dear_places -= usize::from(dear);
+                    return Some((job, dear));
+                }
                 None => {
                     state = self
                         .work
@@ -263,7 +278,7 @@ impl Shared {
         // Made at the first job and kept: an idle server doesn't hold it, a busy one doesn't
         // allocate 19 MiB per login.
         let mut memory = Vec::new();
-        while let Some(job) = self.next() {
+        while let Some((job, dear)) = self.next() {
             if memory.is_empty() {
                 memory = vec![Block::new(); self.params.block_count()];
             }
@@ -271,6 +286,11 @@ impl Shared {
             let job = AssertUnwindSafe(|| self.carry_out(job, &mut memory));
             if catch_unwind(job).is_err() {
                 tracing::error!("hashing a password panicked");
+            }
+            if dear {
+                self.lock().dear_places += 1;
+                // A worker may have gone to sleep before something dear that it couldn't begin.
+                self.work.notify_one();
             }
         }
     }

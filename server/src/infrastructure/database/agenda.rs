@@ -15,6 +15,7 @@ const fn column_of(due: Due) -> tenant::Column {
     match due {
         Due::Keys => tenant::Column::KeysDueAt,
         Due::AuditSweep => tenant::Column::AuditSweepAt,
+        Due::SignInSweep => tenant::Column::SignInSweepAt,
     }
 }
 
@@ -42,6 +43,7 @@ impl Agenda for DatabaseTenants {
             let seen = match due {
                 Due::Keys => row.keys_due_at,
                 Due::AuditSweep => Some(row.audit_sweep_at),
+                Due::SignInSweep => Some(row.sign_in_sweep_at),
             };
             let claim = tenant::Entity::update_many()
                 .col_expr(column, Expr::value(until.as_micros()))

@@ -15,13 +15,10 @@ use super::{
     tenants::containing,
 };
 use crate::{
-    application::{
-        error::StoreError,
-        ports::{Clients, InitialAccessToken},
-    },
+    application::{error::StoreError, ports::Clients},
     domain::{
-        client::{Client, ClientId},
-        id::{GrantId, SessionId},
+        client::{Client, ClientId, initial_access::InitialAccessToken},
+        id::{GrantId, InitialAccessTokenId, SessionId},
         secret::{InitialAccess, TokenDigest},
         timestamp::Timestamp,
     },
@@ -71,6 +68,13 @@ impl Clients for TenantTx {
                 client_secrets::written(&client.secrets)?,
             )
             .set(client::Column::FirstParty, client.first_party)
+            .set(
+                client::Column::RegistrationDigest,
+                client
+                    .registration_access
+                    .as_ref()
+                    .map(|digest| digest.as_bytes().to_vec()),
+            )
             .set(client::Column::UpdatedAt, client.updated_at.as_micros())
             .filter(client::Column::Id.eq(client.id.as_str()))
             .filter(client::Column::UpdatedAt.eq(seen.as_micros()));
@@ -151,7 +155,7 @@ impl Clients for TenantTx {
 
     async fn add_initial_access(&mut self, token: &InitialAccessToken) -> Result<(), StoreError> {
         self.insert::<initial_access_token::Entity>(initial_access_token::ActiveModel {
-            id: Set(token.id),
+            id: Set(token.id.as_uuid()),
             digest: Set(token.digest.as_bytes().to_vec()),
             remaining_uses: Set(token.remaining_uses.map(i64::from)),
             expires_at: Set(token.expires_at.map(Timestamp::as_micros)),
@@ -177,6 +181,62 @@ impl Clients for TenantTx {
             .await?;
         Ok(done.rows_affected() == 1)
     }
+
+    async fn initial_access(
+        &mut self,
+        id: InitialAccessTokenId,
+    ) -> Result<Option<InitialAccessToken>, StoreError> {
+        let query = self
+            .find::<initial_access_token::Entity>()
+            .filter(initial_access_token::Column::Id.eq(id.as_uuid()));
+        self.one(query)
+            .await?
+            .map(|row| read_initial_access(&row))
+            .transpose()
+    }
+
+    async fn initial_access_page(
+        &mut self,
+        after: Option<InitialAccessTokenId>,
+        limit: u32,
+    ) -> Result<Vec<InitialAccessToken>, StoreError> {
+        let mut query = self.find::<initial_access_token::Entity>();
+        if let Some(after) = after {
+            query = query.filter(initial_access_token::Column::Id.lt(after.as_uuid()));
+        }
+        let query = query
+            .latest_id_first(initial_access_token::Column::Id)
+            .at_most(limit.into());
+        let rows = self.all(query).await?;
+        rows.iter().map(read_initial_access).collect()
+    }
+
+    async fn delete_initial_access(
+        &mut self,
+        id: InitialAccessTokenId,
+    ) -> Result<bool, StoreError> {
+        let query = self
+            .delete::<initial_access_token::Entity>()
+            .filter(initial_access_token::Column::Id.eq(id.as_uuid()));
+        Ok(self.remove(query).await? > 0)
+    }
+}
+
+fn read_initial_access(
+    row: &initial_access_token::Model,
+) -> Result<InitialAccessToken, StoreError> {
+    let at = Row {
+        table: "initial_access_tokens",
+        id: &row.id,
+    };
+    let uses = row.remaining_uses.map(u32::try_from).transpose();
+    Ok(InitialAccessToken {
+        id: InitialAccessTokenId::from_uuid(row.id),
+        digest: TokenDigest::from_bytes(at.digest("digest", &row.digest)?),
+        remaining_uses: at.read("remaining_uses", uses)?,
+        expires_at: time(row.expires_at),
+        created_at: Timestamp::from_micros(row.created_at),
+    })
 }
 
 impl TenantTx {

@@ -7,6 +7,7 @@ use crate::application::error::StoreError;
 /// Constraint names, and how SQLite names the same: by columns.
 const CONSTRAINTS: &[(&str, &str)] = &[
     ("tenants_slug_key", "tenants.slug"),
+    ("tenants_creation_digest_key", "tenants.creation_digest"),
     ("tenants_pkey", "tenants.id"),
     ("users_tenant_id_email_key", "users.tenant_id, users.email"),
     (
@@ -41,8 +42,15 @@ pub(super) fn store_error(error: DbErr) -> StoreError {
             None => StoreError::Unavailable(Box::new(error)),
         },
         Some(SqlErr::ForeignKeyConstraintViolation(_)) => StoreError::Conflict(FOREIGN_KEY),
+        _ if is_contention(&error) => StoreError::Contended(Box::new(error)),
         _ => StoreError::Unavailable(Box::new(error)),
     }
+}
+
+/// deadlock_detected, serialization_failure.
+fn is_contention(error: &DbErr) -> bool {
+    let code = database_error(error).and_then(|error| error.code());
+    matches!(code.as_deref(), Some("40P01" | "40001"))
 }
 
 fn constraint(error: &DbErr, text: &str) -> Option<&'static str> {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     application::{
         error::StoreError,
-        ports::{GrantFilter, Grants},
+        ports::{GrantFilter, Grants, SweepBounds, SweptPart},
     },
     domain::{
         claims::Audience,
@@ -148,6 +148,34 @@ impl Grants for TenantTx {
         };
         Ok(self.all(grants).await?.into_iter().map(ids).collect())
     }
+
+    async fn sweep_grants(
+        &mut self,
+        after: GrantId,
+        bounds: &SweepBounds,
+        limit: u32,
+    ) -> Result<SweptPart<GrantId>, StoreError> {
+        let oldest_kept = GrantId::first_at(bounds.ended_before).as_uuid();
+        let window = self
+            .window("grants", after.as_uuid(), oldest_kept, limit)
+            .await?;
+        let done = self
+            .execute_sql(
+                "DELETE FROM grants WHERE tenant_id = $1 AND id > $2 AND id <= $3 \
+                 AND (revoked_at < $4 OR absolute_end < $4 OR idle_end < $5)",
+                [
+                    after.as_uuid().into(),
+                    window.unwrap_or(oldest_kept).into(),
+                    bounds.ended_before.as_micros().into(),
+                    bounds.idle_before.as_micros().into(),
+                ],
+            )
+            .await?;
+        Ok(SweptPart {
+            deleted: done.rows_affected(),
+            next: window.map(GrantId::from_uuid),
+        })
+    }
 }
 
 fn read_summary(grant: &grant::Model) -> Result<GrantSummary, StoreError> {
@@ -182,8 +210,18 @@ pub(super) fn read_client_id(grant: &grant::Model) -> Result<ClientId, StoreErro
 }
 
 pub(super) fn read_issuer_domain(grant: &grant::Model) -> Result<Option<DomainName>, StoreError> {
-    let domain = grant.issuer_domain.as_deref().map(DomainName::stored);
-    row(grant).read("issuer_domain", domain.transpose())
+    read_domain_name(&grant.id, grant.issuer_domain.as_deref())
+}
+
+pub(super) fn read_domain_name(
+    id: &dyn std::fmt::Display,
+    text: Option<&str>,
+) -> Result<Option<DomainName>, StoreError> {
+    let at = Row {
+        table: "grants",
+        id,
+    };
+    at.read("issuer_domain", text.map(DomainName::stored).transpose())
 }
 
 /// The row as a family's durable bound.

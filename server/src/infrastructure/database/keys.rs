@@ -11,8 +11,8 @@ use crate::{
     application::{
         error::StoreError,
         ports::{
-            KeyChange, KeyEdit, Keys, NewTenantKeys, SealedDataKey, StoredKeys, StoredSigningKey,
-            StoredTagKey,
+            KeptAnswers, KeyChange, KeyEdit, Keys, NewTenantKeys, SealedDataKey, StoredKeys,
+            StoredSigningKey, StoredTagKey,
         },
     },
     domain::{
@@ -82,7 +82,7 @@ impl TenantTx {
     }
 
     /// `false`, and nothing done, when the keys are not the ones that were seen.
-    pub(super) async fn change_keys(&self, change: &KeyChange) -> Result<bool, StoreError> {
+    pub(super) async fn change_keys(&mut self, change: &KeyChange) -> Result<bool, StoreError> {
         let due_at = change.due_at.map(Timestamp::as_micros);
         let swapped = self
             .execute_sql(
@@ -93,6 +93,9 @@ impl TenantTx {
             .await?;
         if swapped.rows_affected() == 0 {
             return Ok(false);
+        }
+        if let Some(answer) = &change.answer {
+            self.keep_answer(answer).await?;
         }
         for edit in &change.edits {
             match edit {

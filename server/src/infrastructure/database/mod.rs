@@ -13,6 +13,8 @@ mod domains;
 mod error;
 mod floors;
 mod grants;
+mod invitations;
+mod kept_answers;
 mod key_directory;
 mod keys;
 mod rotations;

@@ -49,7 +49,7 @@ impl KeyStore for DatabaseStore {
         tenant: &TenantScope,
         change: &KeyChange,
     ) -> Result<bool, StoreError> {
-        let tx = TenantTx::begin(&self.db, tenant.id(), Access::Write).await?;
+        let mut tx = TenantTx::begin(&self.db, tenant.id(), Access::Write).await?;
         if !tx.change_keys(change).await? {
             return Ok(false);
         }

@@ -5,8 +5,8 @@ use sea_orm::{
     EntityTrait, ExecResult, Insert, IntoActiveModel, Order, PaginatorTrait, QueryFilter,
     QueryOrder, QueryResult, QuerySelect, Related, Select, SelectFour, SelectTwo,
     SqliteTransactionMode, Statement, TopologyStar, TransactionOptions, TransactionTrait,
-    UpdateMany, Value,
-    sea_query::{IntoCondition, OnConflict},
+    TryGetable, UpdateMany, Value,
+    sea_query::{Expr, ExprTrait, IntoCondition, OnConflict},
 };
 use tokenhouse_entity::{TENANT_TABLES, TenantOwned, host, tenant};
 use tokio::sync::OwnedMutexGuard;
@@ -317,6 +317,16 @@ impl TenantTx {
         self.tx.query_one_raw(statement).await.map_err(store_error)
     }
 
+    /// Like [`execute_sql`](Self::execute_sql), for SQL that answers with rows.
+    pub(super) async fn rows_sql(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        let statement = self.statement(sql, values);
+        self.tx.query_all_raw(statement).await.map_err(store_error)
+    }
+
     fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
         let tenant = Value::from(self.tenant.as_uuid());
         Statement::from_sql_and_values(
@@ -325,6 +335,11 @@ impl TenantTx {
             std::iter::once(tenant).chain(values),
         )
     }
+}
+
+/// A column of a row that SQL of ours answered with.
+pub(super) fn column<T: TryGetable>(row: &QueryResult, name: &str) -> Result<T, StoreError> {
+    row.try_get("", name).map_err(store_error)
 }
 
 async fn begin(
@@ -345,10 +360,13 @@ async fn begin(
         })
         .await?;
     if db.dialect() == Dialect::Postgres {
-        // `true`: until the end of this transaction, so a pooled connection forgets it.
+        // `true`: until the end of this transaction, so a pooled connection forgets it. Our queries walk an
+        // index in the order of their answer and stop at the page's end. Of a tenant that is much larger than
+        // its statistics say, a planner that may collect a bitmap believes that it is cheaper to fetch all
+        // rows and sort them.
         tx.execute_raw(Statement::from_sql_and_values(
             tx.get_database_backend(),
-            "SELECT set_config('app.tenant_id', $1, true)",
+            "SELECT set_config('app.tenant_id', $1, true), set_config('enable_bitmapscan', 'off', true)",
             [tenant.to_string().into()],
         ))
         .await?;
@@ -388,10 +406,15 @@ impl<Q: QuerySelect> Scoped<Q> {
 
 impl<E: TenantOwned> Scoped<UpdateMany<E>> {
     pub(super) fn set(self, column: E::Column, value: impl Into<Value>) -> Self {
-        Self(
-            self.0
-                .col_expr(column, sea_orm::sea_query::Expr::value(value)),
-        )
+        Self(self.0.col_expr(column, Expr::value(value)))
+    }
+
+    /// Moves a mark, never back: of two that are set at the same moment the later one stays, whatever either
+    /// of them had read.
+    pub(super) fn set_later(self, column: E::Column, mark: i64) -> Self {
+        let earlier = column.is_null().or(column.lt(mark));
+        let later = Expr::case(earlier, mark).finally(Expr::col(column));
+        Self(self.0.col_expr(column, later.into()))
     }
 }
 

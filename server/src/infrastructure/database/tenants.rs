@@ -15,7 +15,10 @@ use super::{
 use crate::{
     application::{
         error::StoreError,
-        ports::{Clients, NewTenantKeys, Swept, TenantAt, TenantPosition, Tenants},
+        ports::{
+            Clients, KeptAnswers, KeptCreation, NewTenantKeys, Swept, TenantAt, TenantPosition,
+            Tenants,
+        },
     },
     domain::{
         client::Client,
@@ -36,6 +39,10 @@ const LAST: &str = "\u{10ffff}";
 const ACTIVE: &str = "active";
 const SUSPENDED: &str = "suspended";
 
+const FORGET_EARLIER_CREATION: &str = "\
+UPDATE tenants SET creation_digest = NULL, creation_ends_at = NULL \
+WHERE id <> $1 AND creation_digest = $2 AND creation_ends_at <= $3";
+
 /// The directory of tenants in a database.
 #[derive(Clone, Debug)]
 pub struct DatabaseTenants {
@@ -55,10 +62,19 @@ impl Tenants for DatabaseTenants {
         tenant: &Tenant,
         keys: &NewTenantKeys,
         client: &Client,
+        kept: Option<&KeptCreation>,
     ) -> Result<(), StoreError> {
         let mut tx = TenantTx::begin(&self.db, tenant.id, Access::Write).await?;
         let policy = serde_json::to_string(&tenant.policy)
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        if let Some(kept) = kept {
+            // What was made under the same key in earlier times is another story.
+            let values = [
+                kept.digest.to_vec().into(),
+                tenant.created_at.as_micros().into(),
+            ];
+            tx.execute_sql(FORGET_EARLIER_CREATION, values).await?;
+        }
         tx.insert_directory_row(tenant::ActiveModel {
             slug: Set(tenant.slug.as_str().to_owned()),
             name: Set(tenant.name.clone()),
@@ -74,13 +90,34 @@ impl Tenants for DatabaseTenants {
             keys_due_at: Set(first_due_at(tenant, keys).map(Timestamp::as_micros)),
             audit_sweep_at: Set(tenant.created_at.as_micros()),
             jwks_cached_until: Set(tenant.jwks_cached_until.map(Timestamp::as_micros)),
+            creation_digest: Set(kept.map(|kept| kept.digest.to_vec())),
+            creation_ends_at: Set(kept.map(|kept| kept.answer.ends_at.as_micros())),
             ..tenant::ActiveModel::default()
         })
         .await?;
         tx.add_signing_key(&keys.signing_key).await?;
         tx.add_tag_key(&keys.tag_key, tenant.created_at).await?;
         tx.add_client(client).await?;
+        if let Some(kept) = kept {
+            tx.keep_answer(&kept.answer).await?;
+        }
         tx.finish().await
+    }
+
+    async fn by_creation(
+        &self,
+        digest: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let found = tenant::Entity::find()
+            .filter(tenant::Column::CreationDigest.eq(digest.to_vec()))
+            .filter(tenant::Column::CreationEndsAt.gt(now.as_micros()))
+            .filter(tenant::Column::DeletedAt.is_null())
+            .one(self.db.connection())
+            .await
+            .map_err(store_error)?;
+        let found = self.read_tenants(found.into_iter().collect()).await?;
+        Ok(found.into_iter().next())
     }
 
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
@@ -156,7 +193,8 @@ impl Tenants for DatabaseTenants {
     ) -> Result<Option<Tenant>, StoreError> {
         let change = tenant::Entity::update_many()
             .col_expr(tenant::Column::Name, Expr::value(name))
-            .col_expr(tenant::Column::SearchName, Expr::value(name.to_lowercase()));
+            .col_expr(tenant::Column::SearchName, Expr::value(name.to_lowercase()))
+            .filter(tenant::Column::Name.ne(name));
         self.change(change, slug, expected, now).await
     }
 
@@ -172,6 +210,7 @@ impl Tenants for DatabaseTenants {
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         let cached_until = jwks_cached_until.map(Timestamp::as_micros);
         let change = tenant::Entity::update_many()
+            .filter(tenant::Column::Policy.ne(text.as_str()))
             .col_expr(tenant::Column::Policy, Expr::value(text))
             .col_expr(tenant::Column::JwksCachedUntil, Expr::value(cached_until))
             // The policy rules the keys: a change to them that was decided before must be decided anew.
@@ -189,8 +228,8 @@ impl Tenants for DatabaseTenants {
         slug: &Slug,
         state: TenantState,
         now: Timestamp,
-    ) -> Result<Option<Tenant>, StoreError> {
-        {
+    ) -> Result<Option<(Tenant, bool)>, StoreError> {
+        let done = {
             let _turn = self.db.turn_to_write().await;
             tenant::Entity::update_many()
                 .col_expr(tenant::Column::State, Expr::value(state_name(state)))
@@ -200,9 +239,10 @@ impl Tenants for DatabaseTenants {
                 .filter(tenant::Column::State.ne(state_name(state)))
                 .exec(self.db.connection())
                 .await
-                .map_err(store_error)?;
-        }
-        self.by_slug(slug).await
+                .map_err(store_error)?
+        };
+        let tenant = self.by_slug(slug).await?;
+        Ok(tenant.map(|tenant| (tenant, done.rows_affected > 0)))
     }
 
     async fn delete(&self, slug: &Slug, now: Timestamp) -> Result<bool, StoreError> {
@@ -221,6 +261,14 @@ impl Tenants for DatabaseTenants {
             .col_expr(tenant::Column::Policy, Expr::value("{}"))
             .col_expr(tenant::Column::DataKeySealed, Expr::value(Vec::<u8>::new()))
             .col_expr(tenant::Column::DeletedAt, Expr::value(now.as_micros()))
+            .col_expr(
+                tenant::Column::CreationDigest,
+                Expr::value(Option::<Vec<u8>>::None),
+            )
+            .col_expr(
+                tenant::Column::CreationEndsAt,
+                Expr::value(Option::<i64>::None),
+            )
             .col_expr(tenant::Column::KeysDueAt, Expr::value(Option::<i64>::None))
             .filter(tenant::Column::Id.eq(tenant.id.as_uuid()))
             .filter(tenant::Column::DeletedAt.is_null())
@@ -257,7 +305,8 @@ impl Tenants for DatabaseTenants {
 }
 
 impl DatabaseTenants {
-    /// Changes a tenant that was last changed at `expected`.
+    /// Changes a tenant that was last changed at `expected`. `change` leaves out one that is so already: it is
+    /// answered as it is.
     async fn change(
         &self,
         change: UpdateMany<tenant::Entity>,
@@ -277,10 +326,9 @@ impl DatabaseTenants {
                 .await
                 .map_err(store_error)?
         };
-        if changed.rows_affected == 0 {
-            return Ok(None);
-        }
-        self.by_slug(slug).await
+        let tenant = self.by_slug(slug).await?;
+        let is_so_already = |tenant: &Tenant| tenant.updated_at == expected;
+        Ok(tenant.filter(|tenant| changed.rows_affected > 0 || is_so_already(tenant)))
     }
 
     /// In order of slug, behind `after` and before `end`.
@@ -306,7 +354,8 @@ impl DatabaseTenants {
     }
 
     /// The end is looked for here: of a range with two ends, a planner without fresh statistics believes
-    /// that it is small, and sorts all of it instead of walking the index.
+    /// that it is small, and sorts all of it instead of walking the index. It believes the same of
+    /// `deleted_at IS NULL`, and other indexes have that condition: ended tenants are left out by their slugs.
     async fn in_order_of_slug(
         &self,
         query: Select<tenant::Entity>,
@@ -314,7 +363,6 @@ impl DatabaseTenants {
         limit: u32,
     ) -> Result<Vec<TenantAt>, StoreError> {
         let rows = query
-            .filter(tenant::Column::DeletedAt.is_null())
             .order_by_asc(tenant::Column::Slug)
             .limit(u64::from(limit))
             .all(self.db.connection())
@@ -338,7 +386,7 @@ impl DatabaseTenants {
         let statement = Statement::from_sql_and_values(
             connection.get_database_backend(),
             "SELECT * FROM tenants WHERE (search_name, slug) > ($1, $2) \
-             AND deleted_at IS NULL ORDER BY search_name, slug LIMIT $3",
+             ORDER BY search_name, slug LIMIT $3",
             [name.into(), slug.into(), i64::from(limit).into()],
         );
         let rows = tenant::Entity::find()
@@ -348,7 +396,9 @@ impl DatabaseTenants {
             .map_err(store_error)?;
         let rows = rows
             .into_iter()
-            .take_while(|row| row.search_name.as_str() < end);
+            .take_while(|row| row.search_name.as_str() < end)
+            // They have no name, so no page has any of them but one that begins before all names.
+            .filter(|row| row.deleted_at.is_none());
         let (names, rows): (Vec<_>, Vec<_>) =
             rows.map(|row| (row.search_name.clone(), row)).unzip();
         let tenants = self.read_tenants(rows).await?;
@@ -436,7 +486,7 @@ pub(super) fn read_tenant(row: tenant::Model, hosts: &[host::Model]) -> Result<T
             SUSPENDED => TenantState::Suspended,
             _ => return Err(at.corrupt("state")),
         },
-        policy: at.read("policy", serde_json::from_str(&row.policy))?,
+        policy: at.read("policy", Policy::from_stored(&row.policy))?,
         not_before: time(row.not_before),
         created_at: Timestamp::from_micros(row.created_at),
         updated_at: Timestamp::from_micros(row.updated_at),

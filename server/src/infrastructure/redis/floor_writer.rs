@@ -139,7 +139,7 @@ impl Shared {
             let Err(error) = self.floors.raise(tenant, &floors).await else {
                 continue;
             };
-            if let StoreError::Unavailable(_) = error {
+            if let StoreError::Unavailable(_) | StoreError::Contended(_) = error {
                 left.push((tenant, floors));
                 self.put_back(left);
                 return Err(error);

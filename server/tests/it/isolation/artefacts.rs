@@ -26,6 +26,8 @@ pub(super) enum What {
     ConsentId,
     KeyId,
     EventId,
+    InvitationId,
+    InvitationToken,
     /// A position in a list, by the operation that gave it.
     Cursor,
     /// A state of an object, by the operation that changes it.
@@ -41,6 +43,7 @@ pub(super) enum What {
     Code,
     IdToken,
     InitialToken,
+    InitialTokenId,
     RegistrationToken,
     /// The sessions of a browser at the hosted pages.
     BrowserCookies,
@@ -85,11 +88,12 @@ impl Artefacts {
             "external_id": format!("external-{}", tenant.slug),
             "password": PASSWORD,
         });
-        operator(tenant, Method::POST, "/users", Some(user.clone())).await;
         let email = user["email"].as_str().unwrap().to_owned();
+        let mut values = BTreeMap::new();
+        invitations(tenant, &email, &mut values).await;
+        operator(tenant, Method::POST, "/users", Some(user.clone())).await;
         tenant.user().await;
 
-        let mut values = BTreeMap::new();
         values.insert(What::Email, email.clone());
         values.insert(What::ExternalId, text(&user["external_id"]));
         values.insert(What::ClientId, rp.id.clone());
@@ -173,6 +177,18 @@ impl Artefacts {
                 "/domains".to_owned(),
                 "domain",
             ),
+            (
+                What::InvitationId,
+                "list_invitations",
+                format!("/invitations?email={email}"),
+                "invitation_id",
+            ),
+            (
+                What::InitialTokenId,
+                "list_registration_tokens",
+                "/registration-tokens".to_owned(),
+                "id",
+            ),
             (What::ClientId, "list_clients", String::new(), ""),
         ];
         for (what, operation, path, member) in lists {
@@ -230,6 +246,20 @@ async fn operator(tenant: &Tenant, method: Method, rest: &str, body: Option<Valu
     let answer = ask(tenant, 0, OPERATOR_TOKEN, method, rest, body).await;
     assert!(answer.status.is_success(), "{rest}: {answer:?}");
     answer.body
+}
+
+/// Whom the invitation is for that nobody has accepted.
+pub(super) fn invited(tenant: &Tenant) -> String {
+    format!("invited@{}.example", tenant.slug)
+}
+
+/// One for an address that gets an account in another way, and one that waits.
+async fn invitations(tenant: &Tenant, email: &str, values: &mut BTreeMap<What, String>) {
+    for email in [email.to_owned(), invited(tenant)] {
+        let body = Some(json!({ "email": email }));
+        let made = operator(tenant, Method::POST, "/invitations", body).await;
+        values.insert(What::InvitationToken, text(&made["token"]));
+    }
 }
 
 async fn cookies(tenant: &Tenant, email: &str, values: &mut BTreeMap<What, String>) {

@@ -85,6 +85,8 @@ fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
 /// Names of parameters and members that no tenant hands out anything for: numbers, texts, addresses and
 /// words of a protocol.
 const NEUTRAL: &[&str] = &[
+    // Chosen by the caller; that it means nothing elsewhere is shown in `admin/idempotency.rs`.
+    "Idempotency-Key",
     "access_token_alg",
     "access_token_ttl",
     "acr_values",
@@ -125,6 +127,7 @@ const NEUTRAL: &[&str] = &[
     "initiate_login_uri",
     "introspection",
     "issuer",
+    "invitations_max_pending",
     "jwks",
     "jwks_max_age",
     "jwks_uri",
@@ -172,7 +175,7 @@ const NEUTRAL: &[&str] = &[
     "session_absolute_ttl",
     "session_idle_ttl",
     "settings",
-    "signup_open",
+    "signup",
     "since",
     "slug",
     "software_id",
@@ -206,6 +209,9 @@ fn artefact_named(name: &str) -> Option<What> {
         "consent_id" => What::ConsentId,
         "kid" => What::KeyId,
         "event_id" => What::EventId,
+        "invitation_id" => What::InvitationId,
+        "invitation" => What::InvitationToken,
+        "registration_token_id" => What::InitialTokenId,
         "cursor" => What::Cursor,
         "If-Match" => What::ETag,
         "refresh_token" => What::RefreshToken,
@@ -225,6 +231,7 @@ const NAMES_OF_NEW_THINGS: &[(&str, &str)] = &[
     ("update_user", "email"),
     ("update_user", "external_id"),
     ("signup", "email"),
+    ("create_invitation", "email"),
     ("create_client", "client_id"),
     // Anybody may claim it; who proves it, holds it.
     ("create_domain", "domain"),
@@ -239,7 +246,6 @@ const TAKE_NOTHING: &[&str] = &[
     "get_jwks",
     "get_openid_configuration",
     "get_openid_configuration_well_known_first",
-    "signup",
 ];
 
 /// What a browser at the hosted pages holds; the document has no scheme for it, for no client sends it.

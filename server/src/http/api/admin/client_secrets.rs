@@ -12,17 +12,23 @@ use crate::{
         client_secrets::{self, CreateSecret},
         clients,
     },
-    domain::{client::secrets::StoredSecret, timestamp::Timestamp},
+    domain::{
+        client::secrets::StoredSecret,
+        secret::{ClientSecret, OpaqueToken},
+        timestamp::Timestamp,
+    },
     http::{
         api::Tag,
         extract::{
             administration::Administered,
             body::{FromMembers, JsonBody, Members},
+            idempotency_key::IdempotencyKey,
             tenant::Segment,
         },
         respond::{
             answer::{Answer, NoContent, Refused, refusals},
             json::{DateTime, Nullable},
+            once::Once,
         },
     },
 };
@@ -42,6 +48,7 @@ refusals! {
         412 => "The client was changed at the same moment. Try again.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
+        422 => "Another request had this `Idempotency-Key`.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
     }
@@ -77,16 +84,22 @@ impl ClientSecretsApi {
         tenant: Administered,
         /// The client.
         client_id: Segment<6>,
+        /// Any text of the caller's own, such as a UUID. A retry with the same key, within 24 hours, gets the same
+        /// answer, and nothing is made twice.
+        #[oai(name = "Idempotency-Key")]
+        key: IdempotencyKey,
         body: JsonBody<CreateSecretBody>,
-    ) -> Result<Answer<201, NewClientSecretView>, Refused<CreateSecretRefusals>> {
-        let (stored, secret) =
-            client_secrets::create(&app, &tenant, &client_id.0, body.0.into(), app.now()).await?;
-        Ok(Answer::new(NewClientSecretView {
-            id: stored.id,
-            client_secret: secret.expose().to_owned(),
-            created_at: DateTime(stored.created_at),
-            expires_at: Nullable(stored.expires_at.map(DateTime)),
-        }))
+    ) -> Result<Once<201, NewClientSecretView>, Refused<CreateSecretRefusals>> {
+        let draft = client_secrets::create(&app, &tenant, &client_id.0, body.0.into(), app.now());
+        let render = |(stored, secret): &(StoredSecret, OpaqueToken<ClientSecret>)| {
+            Answer::new(NewClientSecretView {
+                id: stored.id,
+                client_secret: secret.expose().to_owned(),
+                created_at: DateTime(stored.created_at),
+                expires_at: Nullable(stored.expires_at.map(DateTime)),
+            })
+        };
+        Ok(key.once(&app, &tenant, draft, render).await?)
     }
 
     /// List the secrets of a client

@@ -2,27 +2,31 @@
 
 use std::sync::Arc;
 
-use poem::{http::header, web::Data};
+use poem::{Request, http::header, web::Data};
 use poem_openapi::{Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 
-use super::page::{self, check_query, default_limit, read_cursor, write_cursor};
+use super::page::{self, Search, check_query, default_limit};
 use crate::{
     app::App,
     application::admin::clients,
-    domain::client::{Client, ClientId},
+    domain::{
+        client::{Client, ClientId},
+        secret::{ClientSecret, OpaqueToken},
+    },
     http::{
         api::{
             Tag,
             client_wire::{ClientView, CreateClientBody},
         },
         extract::{
-            administration::Administered, body::JsonBody, if_match::IfMatch,
-            raw_members::RawMembers, tenant::Segment,
+            administration::Administered, body::JsonBody, idempotency_key::IdempotencyKey,
+            if_match::IfMatch, raw_members::RawMembers, tenant::Segment,
         },
         respond::{
             answer::{Answer, NoContent, Refused, refusals},
             json::Nullable,
+            once::Once,
         },
     },
 };
@@ -41,6 +45,7 @@ refusals! {
         409 => "The client id is taken.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
+        422 => "Another request had this `Idempotency-Key`.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
     }
@@ -100,19 +105,24 @@ impl ClientsApi {
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
+        /// Any text of the caller's own, such as a UUID. A retry with the same key, within 24 hours, gets the same
+        /// answer, and nothing is made twice.
+        #[oai(name = "Idempotency-Key")]
+        key: IdempotencyKey,
         body: JsonBody<RawMembers<CreateClientBody>>,
-    ) -> Result<Answer<201, ClientView>, Refused<CreateClientRefusals>> {
-        let scope = tenant.tenant();
-        let (client, secret) =
-            clients::register(&app, &tenant.0, &body.0.members, app.now()).await?;
-        let location = format!(
-            "{}/admin/v1/tenants/{}/clients/{}",
-            app.public_url.as_str().trim_end_matches('/'),
-            scope.slug(),
-            client.id
-        );
-        Ok(Answer::new(ClientView::new(&client, secret.as_ref()))
-            .header(header::LOCATION, &location))
+    ) -> Result<Once<201, ClientView>, Refused<CreateClientRefusals>> {
+        let draft = clients::register(&app, &tenant, &body.0.members, app.now());
+        let render = |(client, secret): &(Client, Option<OpaqueToken<ClientSecret>>)| {
+            let location = format!(
+                "{}/admin/v1/tenants/{}/clients/{}",
+                app.public_url.as_str().trim_end_matches('/'),
+                tenant.tenant().slug(),
+                client.id
+            );
+            Answer::new(ClientView::new(client, secret.as_ref()))
+                .header(header::LOCATION, &location)
+        };
+        Ok(key.once(&app, &tenant, draft, render).await?)
     }
 
     /// List clients
@@ -125,6 +135,7 @@ impl ClientsApi {
     )]
     async fn list_clients(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -141,9 +152,10 @@ impl ClientsApi {
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
     ) -> Result<Answer<200, ClientPage>, Refused<ListClientsRefusals>> {
+        let search = Search::of(request, &["q"])?;
         let scope = tenant.tenant();
         let limit = page::limit(limit.0);
-        let after = read_cursor(cursor.0.as_deref(), ClientId::parse)?;
+        let after = search.read_cursor(cursor.0.as_deref(), ClientId::parse)?;
         check_query(q.0.as_deref())?;
         let page = clients::page(&app, scope, after.as_ref(), limit, q.0.as_deref()).await?;
         Ok(Answer::new(ClientPage {
@@ -152,7 +164,7 @@ impl ClientsApi {
                 .iter()
                 .map(|client| ClientView::new(client, None))
                 .collect(),
-            next_cursor: Nullable(page.next.map(|id| write_cursor(id.as_str()))),
+            next_cursor: Nullable(page.next.map(|id| search.write_cursor(id.as_str()))),
         }))
     }
 

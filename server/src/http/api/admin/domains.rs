@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use poem::{http::header, web::Data};
+use poem::{Request, http::header, web::Data};
 use poem_openapi::{Enum, Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 use url::Url;
 
-use super::page::{self, default_limit, read_cursor, write_cursor};
+use super::page::{self, Search, default_limit};
 use crate::{
     app::App,
     application::{admin::domains, page::Page},
@@ -19,12 +19,14 @@ use crate::{
         extract::{
             administration::Administered,
             body::{FromMembers, JsonBody, Members},
+            idempotency_key::IdempotencyKey,
             if_match::IfMatch,
             tenant::Segment,
         },
         respond::{
             answer::{Answer, NoContent, Refused, refusals},
             json::{DateTime, Nullable},
+            once::Once,
         },
     },
 };
@@ -43,6 +45,7 @@ refusals! {
         409 => "The tenant has the domain already: `domain-already-added`.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
+        422 => "The `Idempotency-Key` was used for another request.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
     }
@@ -117,16 +120,23 @@ impl DomainsApi {
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
+        /// Any text of the caller's own, such as a UUID. A retry with the same key, within 24 hours, gets the same
+        /// answer, and nothing is made twice.
+        #[oai(name = "Idempotency-Key")]
+        key: IdempotencyKey,
         body: JsonBody<CreateDomainBody>,
-    ) -> Result<Answer<201, DomainView>, Refused<CreateDomainRefusals>> {
-        let domain = domains::create(&app, &tenant, &body.0.domain, app.now()).await?;
-        let location = format!(
-            "{}/admin/v1/tenants/{}/domains/{}",
-            app.public_url.as_str().trim_end_matches('/'),
-            tenant.tenant().slug(),
-            domain.name
-        );
-        Ok(answer(&app, &domain).header(header::LOCATION, &location))
+    ) -> Result<Once<201, DomainView>, Refused<CreateDomainRefusals>> {
+        let draft = domains::create(&app, &tenant, &body.0.domain, app.now());
+        let render = |domain: &CustomDomain| {
+            let location = format!(
+                "{}/admin/v1/tenants/{}/domains/{}",
+                app.public_url.as_str().trim_end_matches('/'),
+                tenant.tenant().slug(),
+                domain.name
+            );
+            answer(&app, domain).header(header::LOCATION, &location)
+        };
+        Ok(key.once(&app, &tenant, draft, render).await?)
     }
 
     /// List custom domains
@@ -139,6 +149,7 @@ impl DomainsApi {
     )]
     async fn list_domains(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -152,7 +163,8 @@ impl DomainsApi {
         #[oai(validator(max_length = 512))]
         cursor: Query<Option<String>>,
     ) -> Result<Answer<200, DomainPage>, Refused<ListDomainsRefusals>> {
-        let after = read_cursor(cursor.0.as_deref(), DomainName::stored)?;
+        let search = Search::of(request, &[])?;
+        let after = search.read_cursor(cursor.0.as_deref(), DomainName::stored)?;
         let limit = page::limit(limit.0);
         let Page { items, next } = domains::page(&app, &tenant, after.as_ref(), limit).await?;
         Ok(Answer::new(DomainPage {
@@ -160,7 +172,7 @@ impl DomainsApi {
                 .iter()
                 .map(|domain| DomainView::of(&app.public_url, domain))
                 .collect(),
-            next_cursor: Nullable(next.map(|name| write_cursor(name.as_str()))),
+            next_cursor: Nullable(next.map(|name| search.write_cursor(name.as_str()))),
         }))
     }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use poem::web::Data;
+use poem::{Request, web::Data};
 use poem_openapi::{Enum, Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 
-use super::page::{self, default_limit, read_cursor, write_cursor};
+use super::page::{self, Search, default_limit};
 use crate::{
     app::App,
     application::{
@@ -23,11 +23,13 @@ use crate::{
         extract::{
             administration::Administered,
             body::{FromMembers, JsonBody, Members},
+            idempotency_key::IdempotencyKey,
             tenant::Segment,
         },
         respond::{
             answer::{Answer, NoContent, Refused, refusals},
             json::{DateTime, Nullable},
+            once::Once,
         },
     },
 };
@@ -69,6 +71,7 @@ refusals! {
         409 => "The key set is full: `too-many-keys`.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
+        422 => "Another request had this `Idempotency-Key`.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
     }
@@ -98,6 +101,7 @@ impl KeysApi {
     )]
     async fn list_signing_keys(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -113,15 +117,16 @@ impl KeysApi {
         /// Only those in this state.
         state: Query<Option<KeyStateName>>,
     ) -> Result<Answer<200, SigningKeyPage>, Refused<ListKeysRefusals>> {
-        let after = read_cursor(cursor.0.as_deref(), read_position)?;
+        let search = Search::of(request, &["state"])?;
+        let after = search.read_cursor(cursor.0.as_deref(), read_position)?;
         let state = state.0.map(KeyState::from);
         let limit = page::limit(limit.0);
         let Page { items, next } = keys::page(&app, &tenant, state, after.as_ref(), limit).await?;
         Ok(Answer::new(SigningKeyPage {
             items: items.iter().map(SigningKeyView::from).collect(),
-            next_cursor: Nullable(
-                next.map(|(at, kid)| write_cursor(&format!("{}.{}", at.as_micros(), kid.as_str()))),
-            ),
+            next_cursor: Nullable(next.map(|(at, kid)| {
+                search.write_cursor(&format!("{}.{}", at.as_micros(), kid.as_str()))
+            })),
         }))
     }
 
@@ -158,14 +163,20 @@ impl KeysApi {
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
+        /// Any text of the caller's own, such as a UUID. A retry with the same key, within 24 hours, gets the same
+        /// answer, and nothing is made twice.
+        #[oai(name = "Idempotency-Key")]
+        key: IdempotencyKey,
         body: JsonBody<RotateKeyBody>,
-    ) -> Result<Answer<201, SigningKeyView>, Refused<RotateKeyRefusals>> {
+    ) -> Result<Once<201, SigningKeyView>, Refused<RotateKeyRefusals>> {
         let algorithm = match body.0.alg {
             Some(name) => name.into(),
             None => tenant.tenant().policy().access_token_alg,
         };
-        let key = keys::rotate(&app, &tenant, algorithm, app.now()).await?;
-        Ok(Answer::new(SigningKeyView::from(&key)))
+        let render = |key: &KeyRecord| Answer::<201, _>::new(SigningKeyView::from(key)).written();
+        let request = key.0.as_ref();
+        let told = keys::rotate(&app, &tenant, algorithm, request, render, app.now()).await?;
+        Ok(told.into())
     }
 
     /// Activate the next signing key

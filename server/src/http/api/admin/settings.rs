@@ -1,6 +1,6 @@
-//! A tenant's settings, and tokens that allow to register clients.
+//! A tenant's settings.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use poem::{http::header, web::Data};
 use poem_openapi::{Object, OpenApi, types::Example};
@@ -13,18 +13,17 @@ use crate::{
         branding::Accent,
         role::Role,
         tenant::{Policy, RegistrationPolicy, Tenant},
+        user_claims::TokenClaims,
     },
     http::{
         api::Tag,
         extract::{
-            administration::Administered,
-            body::{FromMembers, JsonBody, Members},
-            if_match::IfMatch,
+            administration::Administered, body::JsonBody, if_match::IfMatch,
             raw_members::RawMembers,
         },
         respond::{
             answer::{Answer, Refused, refusals},
-            json::{DateTime, Nullable},
+            json::Nullable,
         },
     },
 };
@@ -52,20 +51,6 @@ refusals! {
         403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
         404 => "No such tenant.",
         412 => "The settings were changed since `If-Match`.",
-        413 => "The body is too large.",
-        415 => "The body is not JSON.",
-        500 => "A fault of the server.",
-        503 => "A store does not answer. Try again later.",
-    }
-}
-
-refusals! {
-    /// Refusals of making a registration token.
-    CreateTokenRefusals {
-        400 => "The body is not valid; `errors` points at every member that is wrong.",
-        401 => "No credential that counts for this tenant.",
-        403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
-        404 => "No such tenant.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
         500 => "A fault of the server.",
@@ -112,35 +97,6 @@ impl SettingsApi {
         let changed = settings::patch(&app, &tenant.0, seen, &body.0.members, app.now()).await?;
         Ok(answer(&changed))
     }
-
-    /// Create a registration token
-    ///
-    /// An initial access token (RFC 7591 §3): whoever has it may register clients, as often and as long
-    /// as it says. It is told this once.
-    #[oai(
-        path = "/admin/v1/tenants/:tenant/registration-tokens",
-        method = "post",
-        operation_id = "create_registration_token"
-    )]
-    async fn create_registration_token(
-        &self,
-        app: Data<&Arc<App>>,
-        /// The tenant's slug.
-        tenant: Administered,
-        body: JsonBody<RegistrationTokenBody>,
-    ) -> Result<Answer<201, RegistrationTokenView>, Refused<CreateTokenRefusals>> {
-        let number = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok());
-        let lifetime = number(body.0.expires_in).map(|n| Duration::from_secs(n.into()));
-        let uses = number(body.0.uses);
-        let (stored, token) =
-            settings::create_initial_access(&app, &tenant.0, uses, lifetime, app.now()).await?;
-        Ok(Answer::new(RegistrationTokenView {
-            id: stored.id,
-            token: token.expose().to_owned(),
-            uses: Nullable(stored.remaining_uses.and_then(|n| i32::try_from(n).ok())),
-            expires_at: Nullable(stored.expires_at.map(DateTime)),
-        }))
-    }
 }
 
 fn answer(tenant: &Tenant) -> Answer<200, SettingsView> {
@@ -175,8 +131,10 @@ pub struct SettingsView {
     allowed_origins: Vec<String>,
     /// Resource indicators (RFC 8707) that every client may ask tokens for.
     resources: Vec<String>,
-    /// Anyone may sign up.
-    signup_open: bool,
+    /// Who may sign up: `open` anyone, `invitation` whoever was invited, `closed` nobody: then invitations wait too.
+    signup: String,
+    /// How many invitations may wait to be accepted at a time.
+    invitations_max_pending: u32,
     /// How many characters a new password must have.
     password_min_length: u32,
     /// Whether new passwords that are easy to guess are refused: common ones, patterns, names of the user and the tenant.
@@ -192,6 +150,7 @@ pub struct SettingsView {
     /// Clients that register themselves must use PKCE, also when they have credentials.
     require_pkce: bool,
     branding: BrandingView,
+    claims: TokenClaimsView,
     /// Roles by name, at most 100. Users hold them; tokens speak of them in `roles` and `entitlements`.
     roles: BTreeMap<String, RoleView>,
 }
@@ -233,6 +192,30 @@ pub struct BrandingView {
     accent: Option<String>,
 }
 
+/// What tokens say of users, besides who they are.
+#[derive(Debug, Default, Object, Serialize)]
+#[oai(rename = "TokenClaims", skip_serializing_if_is_none)]
+pub struct TokenClaimsView {
+    /// In access tokens of the session API and of first-party clients: some of `name`, `email`, `email_verified` and
+    /// `picture`. Other clients' never say any of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<Vec<String>>,
+    /// In ID tokens: standard claims (OIDC Core §5.1), each as far as the granted scopes cover it. Whatever is not here
+    /// is at the user info endpoint, or asked for by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<Vec<String>>,
+}
+
+impl From<&TokenClaims> for TokenClaimsView {
+    fn from(claims: &TokenClaims) -> Self {
+        let (access, id) = (&claims.access_token, &claims.id_token);
+        Self {
+            access_token: Some(access.iter().map(|one| one.name().to_owned()).collect()),
+            id_token: Some(id.iter().map(|one| one.as_str().to_owned()).collect()),
+        }
+    }
+}
+
 impl From<&Policy> for SettingsView {
     fn from(policy: &Policy) -> Self {
         Self {
@@ -248,7 +231,8 @@ impl From<&Policy> for SettingsView {
             session_absolute_ttl: policy.session_absolute_ttl,
             allowed_origins: policy.allowed_origins.clone(),
             resources: policy.resources.clone(),
-            signup_open: policy.signup_open,
+            signup: policy.signup.name().to_owned(),
+            invitations_max_pending: policy.invitations_max_pending,
             password_min_length: policy.password_min_length,
             password_refuse_common: policy.password_refuse_common,
             registration: match policy.registration {
@@ -269,6 +253,7 @@ impl From<&Policy> for SettingsView {
                     .map(|url| url.as_str().to_owned()),
                 accent: policy.branding.accent.map(Accent::css),
             },
+            claims: TokenClaimsView::from(&policy.claims),
             roles: policy
                 .roles
                 .iter()
@@ -300,7 +285,8 @@ pub struct SettingsChange {
     session_absolute_ttl: Option<Nullable<u32>>,
     allowed_origins: Option<Nullable<Vec<String>>>,
     resources: Option<Nullable<Vec<String>>>,
-    signup_open: Option<Nullable<bool>>,
+    signup: Option<Nullable<String>>,
+    invitations_max_pending: Option<Nullable<u32>>,
     password_min_length: Option<Nullable<u32>>,
     password_refuse_common: Option<Nullable<bool>>,
     registration: Option<Nullable<String>>,
@@ -309,6 +295,7 @@ pub struct SettingsChange {
     audit_retention_days: Option<Nullable<u32>>,
     require_pkce: Option<Nullable<bool>>,
     branding: Option<Nullable<BrandingView>>,
+    claims: Option<Nullable<TokenClaimsView>>,
     roles: Option<Nullable<BTreeMap<String, RoleView>>>,
 }
 
@@ -317,59 +304,6 @@ impl Example for SettingsChange {
         Self {
             access_token_ttl: Some(Nullable(Some(600))),
             ..Self::default()
-        }
-    }
-}
-
-/// What a registration token allows.
-#[derive(Debug, Object)]
-#[oai(example, skip_serializing_if_is_none)]
-pub struct RegistrationTokenBody {
-    /// After how many seconds it ends; never, when missing.
-    #[oai(validator(minimum(value = "1")))]
-    expires_in: Option<i32>,
-    /// How many clients it may register; any number, when missing.
-    #[oai(validator(minimum(value = "1")))]
-    uses: Option<i32>,
-}
-
-impl Example for RegistrationTokenBody {
-    fn example() -> Self {
-        Self {
-            expires_in: Some(86_400),
-            uses: Some(1),
-        }
-    }
-}
-
-impl FromMembers for RegistrationTokenBody {
-    fn from_members(members: &mut Members) -> Option<Self> {
-        let expires_in = members.positive("expires_in");
-        let uses = members.positive("uses");
-        Some(Self { expires_in, uses })
-    }
-}
-
-/// A registration token.
-#[derive(Debug, Object, Serialize)]
-#[oai(rename = "RegistrationToken", example)]
-pub struct RegistrationTokenView {
-    id: uuid::Uuid,
-    /// Sent as Bearer token to the registration endpoint.
-    token: String,
-    /// How many clients it may register; null: any number.
-    uses: Nullable<i32>,
-    /// Null: never.
-    expires_at: Nullable<DateTime>,
-}
-
-impl Example for RegistrationTokenView {
-    fn example() -> Self {
-        Self {
-            id: uuid::uuid!("01a1f6b2-5f00-7a3c-8d4e-0f1a2b3c4d5e"),
-            token: "thi_…".to_owned(),
-            uses: Nullable(Some(1)),
-            expires_at: Nullable(None),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::{http::header, web::Data};
+use poem::{Request, http::header, web::Data};
 use poem_openapi::{
     Enum, Object, OpenApi,
     param::{Path, Query},
@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    page::{self, check_query, default_limit, read_cursor, write_cursor},
+    page::{self, Search, check_query, default_limit},
     settings::SettingsChange,
 };
 use crate::{
@@ -28,11 +28,13 @@ use crate::{
         extract::{
             body::{FromMembers, JsonBody, Members},
             credentials::Operator,
+            idempotency_key::IdempotencyKey,
             if_match::IfMatch,
         },
         respond::{
             answer::{Answer, NoContent, Refused, refusals},
             json::{DateTime, Nullable},
+            once::Once,
         },
     },
 };
@@ -49,6 +51,7 @@ refusals! {
         409 => "The slug is taken.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
+        422 => "Another request had this `Idempotency-Key`.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
     }
@@ -102,15 +105,17 @@ impl TenantsApi {
         &self,
         app: Data<&Arc<App>>,
         operator: Operator,
+        /// Any text of the caller's own, such as a UUID. A retry with the same key, within 24 hours, gets the same
+        /// answer, and nothing is made twice.
+        #[oai(name = "Idempotency-Key")]
+        key: IdempotencyKey,
         body: JsonBody<CreateTenantBody>,
-    ) -> Result<Answer<201, TenantView>, Refused<CreateRefusals>> {
-        let tenant = tenants::create(&app, operator.0, body.0.into(), app.now()).await?;
-        let location = format!(
-            "{}/admin/v1/tenants/{}",
-            app.public_url.as_str().trim_end_matches('/'),
-            tenant.slug
-        );
-        Ok(Answer::new(TenantView::of(&app, &tenant)).header(header::LOCATION, &location))
+    ) -> Result<Once<201, TenantView>, Refused<CreateRefusals>> {
+        let render = |tenant: &Tenant| created(&app, tenant).written();
+        let (request, command) = (key.0.as_ref(), body.0.into());
+        let told =
+            tenants::create_once(&app, operator.0, command, request, render, app.now()).await?;
+        Ok(told.into())
     }
 
     /// List tenants
@@ -123,6 +128,7 @@ impl TenantsApi {
     )]
     async fn list_tenants(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         operator: Operator,
         /// How many tenants at most.
@@ -138,8 +144,9 @@ impl TenantsApi {
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
     ) -> Result<Answer<200, TenantPage>, Refused<ListRefusals>> {
+        let search = Search::of(request, &["q"])?;
         let limit = page::limit(limit.0);
-        let after = read_cursor(cursor.0.as_deref(), read_position)?;
+        let after = search.read_cursor(cursor.0.as_deref(), read_position)?;
         check_query(q.0.as_deref())?;
         let page = tenants::page(&app, operator.0, after.as_ref(), limit, q.0.as_deref()).await?;
         Ok(Answer::new(TenantPage {
@@ -148,7 +155,10 @@ impl TenantsApi {
                 .iter()
                 .map(|(_, tenant)| TenantView::of(&app, tenant))
                 .collect(),
-            next_cursor: Nullable(page.next.map(|at| write_cursor(&written_position(&at)))),
+            next_cursor: Nullable(
+                page.next
+                    .map(|at| search.write_cursor(&written_position(&at))),
+            ),
         }))
     }
 
@@ -260,6 +270,15 @@ impl TenantsApi {
             tenants::set_state(&app, operator.0, &tenant, TenantState::Active, app.now()).await?;
         Ok(Answer::new(TenantView::of(&app, &tenant)))
     }
+}
+
+fn created(app: &App, tenant: &Tenant) -> Answer<201, TenantView> {
+    let location = format!(
+        "{}/admin/v1/tenants/{}",
+        app.public_url.as_str().trim_end_matches('/'),
+        tenant.slug
+    );
+    Answer::new(TenantView::of(app, tenant)).header(header::LOCATION, &location)
 }
 
 fn answer(app: &App, tenant: &Tenant) -> Answer<200, TenantView> {

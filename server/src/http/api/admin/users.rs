@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use poem::{http::header, web::Data};
+use poem::{Request, http::header, web::Data};
 use poem_openapi::{Enum, Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 
-use super::page::{self, check_query, default_limit, read_cursor, write_cursor};
+use super::page::{self, Search, check_query, default_limit};
 use crate::{
     app::App,
     application::{
@@ -22,12 +22,13 @@ use crate::{
     http::{
         api::{Tag, session::profile_wire::ProfileView},
         extract::{
-            administration::Administered, body::JsonBody, if_match::IfMatch,
-            raw_members::RawMembers, tenant::Segment,
+            administration::Administered, body::JsonBody, idempotency_key::IdempotencyKey,
+            if_match::IfMatch, raw_members::RawMembers, tenant::Segment,
         },
         respond::{
             answer::{Answer, NoContent, Refused, refusals},
             json::{DateTime, Nullable},
+            once::Once,
             problem::{Kind, Problem},
         },
     },
@@ -47,6 +48,7 @@ refusals! {
         409 => "The address or the external id belongs to another user.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
+        422 => "Another request had this `Idempotency-Key`.",
         500 => "A fault of the server.",
         503 => "Too many passwords are being hashed, or a store does not answer. Try again later.",
     }
@@ -107,18 +109,23 @@ impl UsersApi {
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
+        /// Any text of the caller's own, such as a UUID. A retry with the same key, within 24 hours, gets the same
+        /// answer, and nothing is made twice.
+        #[oai(name = "Idempotency-Key")]
+        key: IdempotencyKey,
         body: JsonBody<RawMembers<CreateUserBody>>,
-    ) -> Result<Answer<201, UserView>, Refused<CreateUserRefusals>> {
-        let user = users::create(&app, &tenant, &body.0.members, app.now()).await?;
-        let location = format!(
-            "{}/admin/v1/tenants/{}/users/{}",
-            app.public_url.as_str().trim_end_matches('/'),
-            tenant.tenant().slug(),
-            user.0.id
-        );
-        Ok(Answer::new(UserView::from(&user))
-            .header(header::ETAG, &users::version(&user.0))
-            .header(header::LOCATION, &location))
+    ) -> Result<Once<201, UserView>, Refused<CreateUserRefusals>> {
+        let draft = users::create(&app, &tenant, &body.0.members, app.now());
+        let render = |user: &UserWithHash| {
+            let location = format!(
+                "{}/admin/v1/tenants/{}/users/{}",
+                app.public_url.as_str().trim_end_matches('/'),
+                tenant.tenant().slug(),
+                user.0.id
+            );
+            answer(user).header(header::LOCATION, &location)
+        };
+        Ok(key.once(&app, &tenant, draft, render).await?)
     }
 
     /// List users
@@ -133,6 +140,7 @@ impl UsersApi {
     #[expect(clippy::too_many_arguments, reason = "one for each parameter")]
     async fn list_users(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -157,6 +165,7 @@ impl UsersApi {
         /// Only users in this state.
         state: Query<Option<UserStateView>>,
     ) -> Result<Answer<200, UserPage>, Refused<ListUsersRefusals>> {
+        let search = Search::of(request, &["q", "email", "external_id", "state"])?;
         check_query(q.0.as_deref())?;
         let wrong = |what: &str| Problem::new(Kind::InvalidParameter).detail(what.to_owned());
         let email = email.0.as_deref().map(EmailAddress::parse).transpose();
@@ -167,13 +176,13 @@ impl UsersApi {
             state: state.0.map(UserState::from),
             q: q.0,
         };
-        let after = read_cursor(cursor.0.as_deref(), read_position)?;
+        let after = search.read_cursor(cursor.0.as_deref(), read_position)?;
         let limit = page::limit(limit.0);
         let Page { items, next } =
             users::page(&app, tenant.tenant(), &filter, after.as_ref(), limit).await?;
         Ok(Answer::new(UserPage {
             items: items.iter().map(|(_, user)| UserView::from(user)).collect(),
-            next_cursor: Nullable(next.map(|at| write_cursor(&written_position(&at)))),
+            next_cursor: Nullable(next.map(|at| search.write_cursor(&written_position(&at)))),
         }))
     }
 
@@ -243,7 +252,7 @@ impl UsersApi {
     }
 }
 
-fn answer(user: &UserWithHash) -> Answer<200, UserView> {
+fn answer<const STATUS: u16>(user: &UserWithHash) -> Answer<STATUS, UserView> {
     Answer::new(UserView::from(user)).header(header::ETAG, &users::version(&user.0))
 }
 

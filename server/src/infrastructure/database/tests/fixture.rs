@@ -25,6 +25,7 @@ use crate::{
         profile::Profile,
         refresh::{SecretDigest, TagKeyId},
         scope::Scopes,
+        secret::Key256,
         session::Session,
         signing_key::{PublicKey, PublicKeyMaterial, SigningAlgorithm},
         tenant::{Policy, Slug, Tenant, TenantScope, TenantState},
@@ -160,6 +161,7 @@ pub(super) fn keys() -> NewTenantKeys {
             id: TagKeyId(255),
             sealed: vec![3],
         },
+        derivation: Key256::from_bytes([4; 32]),
     }
 }
 
@@ -229,7 +231,7 @@ pub(super) fn enter(tenant: Tenant) -> TenantScope {
 pub(super) async fn new_tenant(db: &Database, slug: &str) -> TenantScope {
     let tenant = tenant(slug);
     DatabaseTenants::new(db.clone())
-        .create(&tenant, &keys(), &client("first-party"))
+        .create(&tenant, &keys(), &client("first-party"), None)
         .await
         .unwrap();
     enter(tenant)

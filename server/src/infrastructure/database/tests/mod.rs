@@ -7,6 +7,7 @@ mod contract;
 mod directory;
 mod fixture;
 mod isolation;
+mod kept_answers;
 mod keys;
 mod refresh;
 mod schema;

@@ -38,7 +38,7 @@ async fn what_is_cached_is_forgotten_or_read_anew_on_demand(db: Fixture) {
     assert!(is_revoked(Freshness::Now).await);
     assert!(is_revoked(Freshness::Recent).await, "the last read counts");
     assert!(!is_ended().await);
-    views.forget(&acme, session.id, &grants).await;
+    views.forget(&acme, &[session.id], &grants).await;
     assert!(is_ended().await);
 }
 
