@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -61,6 +61,10 @@ pub const SETTINGS: &[(&str, &str)] = &[
         "CIDRs that clients' URLs may lead to although they are not public; http is allowed there",
     ),
     (
+        "TOKENHOUSE_DNS_SERVERS",
+        "name servers for custom domains and clients' hosts, such as 10.0.0.2 or 10.0.0.2:5353; unset: the system's",
+    ),
+    (
         "TOKENHOUSE_LOG",
         "log filter, such as info or tokenhouse=debug,info",
     ),
@@ -89,6 +93,8 @@ pub struct Settings {
     pub master_keys: MasterKeys,
     pub operator_tokens: Vec<TokenDigest<Operator>>,
     pub outbound_allowed_networks: Networks,
+    /// Empty: those of the system.
+    pub dns_servers: Vec<SocketAddr>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Networks,
 }
@@ -278,6 +284,9 @@ impl RawSettings {
         let outbound_allowed_networks = self
             .optional("TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS", check_networks)
             .unwrap_or_default();
+        let dns_servers = self
+            .optional("TOKENHOUSE_DNS_SERVERS", check_dns_servers)
+            .unwrap_or_default();
         let trusted_proxies = self
             .optional("TOKENHOUSE_TRUSTED_PROXIES", check_networks)
             .unwrap_or_default();
@@ -315,6 +324,7 @@ impl RawSettings {
                 master_keys,
                 operator_tokens,
                 outbound_allowed_networks,
+                dns_servers,
                 trusted_proxies,
             }),
             _ => Err(SettingsError(self.problems)),
@@ -425,6 +435,22 @@ fn check_networks(text: &str) -> Result<Networks, String> {
     text.parse().map_err(|error: NotANetwork| error.to_string())
 }
 
+fn check_dns_servers(text: &str) -> Result<Vec<SocketAddr>, String> {
+    let server = |part: &str| {
+        let bare = part.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+        bare.or_else(|_| part.parse())
+    };
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(server)
+        .collect::<Result<_, _>>()
+        .map_err(|_| {
+            "must be addresses of name servers with commas between them, such as 10.0.0.2 or 10.0.0.2:5353"
+                .to_owned()
+        })
+}
+
 fn check_address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "must be an address and a port, such as 127.0.0.1:8080".to_owned())
@@ -490,9 +516,10 @@ mod tests {
                 "TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS",
                 "10.0.0.0/8, 10.0.0.1",
             ),
+            ("TOKENHOUSE_DNS_SERVERS", "10.0.0.2, dns.example"),
             ("TOKENHOUSE_PUBLIC_URI", "x"),
         ]);
-        assert_eq!(problems.len(), 7, "{problems:?}");
+        assert_eq!(problems.len(), 8, "{problems:?}");
         assert!(
             problems
                 .iter()
@@ -508,6 +535,7 @@ mod tests {
             ("TOKENHOUSE_DATABASE_URL", "postgres://db/tokenhouse"),
             ("TOKENHOUSE_MASTER_KEY", KEY),
             ("TOKENHOUSE_OPERATOR_TOKEN", TOKEN),
+            ("TOKENHOUSE_DNS_SERVERS", "10.0.0.2, [::1]:5353"),
             ("UNRELATED", "x"),
         ]);
         assert_eq!(problems, Vec::<String>::new());

@@ -31,7 +31,7 @@ use crate::{
         },
         entropy::SystemEntropy,
         metrics::{CacheLookups, MeteredAudit, MeteredRotations, MetricsBuilder},
-        outbound::{self, FetchedClientKeys, Fetcher, LogoutQueue},
+        outbound::{self, FetchedClientKeys, Fetcher, LogoutQueue, PublishedEvidence},
         redis::{self, FloorWriter, RedisConnection, RedisRotations},
         tenant_sweeper::TenantSweeper,
         views::{CachedTenants, CachedViews},
@@ -224,9 +224,11 @@ async fn assemble(
         }
     };
     let rotations = Arc::new(MeteredRotations::new(rotations, &mut metrics));
-    let fetcher = Fetcher::new(settings.outbound_allowed_networks)
+    let fetcher = Fetcher::new(settings.outbound_allowed_networks, &settings.dns_servers)
         .context("requests to clients can't be prepared")?;
-    let outbound: Arc<dyn Outbound> = Arc::new(fetcher);
+    let fetcher = Arc::new(fetcher);
+    let domain_evidence = PublishedEvidence::new(settings.dns_servers, Arc::clone(&fetcher));
+    let outbound: Arc<dyn Outbound> = fetcher;
     let client_keys = FetchedClientKeys::new(Arc::clone(&outbound), Arc::clone(&clock));
     let maker = Arc::new(SealedKeyMaker::new(
         Arc::clone(&master),
@@ -311,6 +313,7 @@ async fn assemble(
         client_keys: Arc::new(client_keys),
         outbound,
         logouts: Arc::clone(&logouts) as _,
+        domain_evidence: Arc::new(domain_evidence),
         foreign_jwts: Arc::new(RegisteredKeyJwts),
         aead,
         keyring,

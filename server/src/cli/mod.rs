@@ -26,7 +26,8 @@ use crate::{
   tokenhouse keygen > master.key        a master key for production
   tokenhouse migrate up                 bring the database schema up to date
   tokenhouse serve --config /etc/tokenhouse.toml
-  tokenhouse tenant create acme         the admin API from here; also user, client, key, registration-token
+  tokenhouse tenant create acme         the admin API from here; also user, client, key,
+                                        registration-token, domain
 
 Settings come from TOKENHOUSE_… variables; `tokenhouse serve --help` lists them.")]
 struct Cli {
@@ -47,6 +48,7 @@ enum Command {
     Client(admin::Client),
     Key(admin::Key),
     RegistrationToken(admin::RegistrationToken),
+    Domain(admin::Domain),
 }
 
 /// Where settings come from besides the environment.
@@ -82,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Client(client) => block_on(client.run()),
         Command::Key(key) => block_on(key.run()),
         Command::RegistrationToken(token) => block_on(token.run()),
+        Command::Domain(domain) => block_on(domain.run()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

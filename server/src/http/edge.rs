@@ -20,6 +20,7 @@ use super::respond::{
 use super::{
     client_address::{client_address, peer},
     cors::Cors,
+    host,
     operation::{InFlight, Operation, tenant_in},
     trace_context,
 };
@@ -75,6 +76,7 @@ pub struct Edge<E> {
     allowed: AllowedMethods,
     /// Whether requests go into the metrics: probes don't.
     counted: bool,
+    custom_domains: bool,
 }
 
 impl<E> Edge<E> {
@@ -87,6 +89,15 @@ impl<E> Edge<E> {
             app,
             allowed,
             counted: true,
+            custom_domains: false,
+        }
+    }
+
+    /// Serves tenants at their own hosts too.
+    pub fn with_custom_domains(self) -> Self {
+        Self {
+            custom_domains: true,
+            ..self
         }
     }
 
@@ -126,10 +137,22 @@ impl<E: Endpoint> Endpoint for Edge<E> {
         request.extensions_mut().insert(Arc::clone(&self.app));
         let _in_flight = self.counted.then(|| InFlight::begin(&*self.app.meter));
         let head = request.method() == Method::HEAD;
+        let door = match self.custom_domains {
+            true => {
+                host::enter(&self.app, &mut request)
+                    .instrument(span.clone())
+                    .await
+            }
+            false => Ok(None),
+        };
         let path = request.uri().path().to_owned();
+        let on_domain = !matches!(door, Ok(None));
         let cors = Cors::of(&request);
         let answer = async {
             let started = Instant::now();
+            if let Err(problem) = door {
+                return self.refuse(&problem.into(), &request_id, &path);
+            }
             let mut response = match &cors {
                 Some(cors) if cors.is_preflight() => Cors::preflight(),
                 _ => {
@@ -156,7 +179,7 @@ impl<E: Endpoint> Endpoint for Edge<E> {
             response
         };
         let mut response = answer.instrument(span).await;
-        self.finish(&mut response, &request_id);
+        self.finish(&mut response, &request_id, on_domain);
         if head {
             response.set_body(poem::Body::empty());
         }
@@ -246,7 +269,7 @@ impl<E: Endpoint> Edge<E> {
         response
     }
 
-    fn finish(&self, response: &mut Response, request_id: &str) {
+    fn finish(&self, response: &mut Response, request_id: &str, on_domain: bool) {
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(request_id) {
             headers.insert(REQUEST_ID, id);
@@ -262,7 +285,12 @@ impl<E: Endpoint> Edge<E> {
         if self.https {
             headers.insert(
                 header::STRICT_TRANSPORT_SECURITY,
-                HeaderValue::from_static("max-age=63072000; includeSubDomains"),
+                // What lies below a tenant's domain is not ours to say.
+                HeaderValue::from_static(if on_domain {
+                    "max-age=63072000"
+                } else {
+                    "max-age=63072000; includeSubDomains"
+                }),
             );
         }
         // What does not say how long it may be kept may carry something of one user.

@@ -2,7 +2,7 @@
 //!
 //! From the outside in: [`serve`] accepts connections and bounds what a peer may do with one;
 //! [`edge`] gives a request its id, span and container, turns every refusal into its dialect and
-//! sets the headers that all answers share; the routes of [`public_endpoint`] and
+//! sets the headers that all answers share, and [`host`] finds the custom domain that it came to; the routes of [`public_endpoint`] and
 //! [`management_endpoint`] answer.
 
 pub mod api;
@@ -12,6 +12,7 @@ pub mod cors;
 pub mod edge;
 pub mod extract;
 pub mod health;
+pub mod host;
 mod operation;
 pub mod pages;
 pub mod problem_pages;
@@ -46,6 +47,7 @@ pub fn public_endpoint(app: Arc<App>) -> impl Endpoint + 'static {
         .at("/t/:tenant/docs/", get(swagger::TenantSwaggerUi))
         .at("/t/:tenant/docs/*tail", get(swagger::TenantSwaggerUi))
         .at("/favicon.ico", get(hosted::no_icon))
+        .at("/t/:tenant/favicon.ico", get(hosted::no_icon))
         .at("/problems/:slug", get(problem_pages::problem_page))
         .at(
             "/t/:tenant/oauth2/authorize",
@@ -76,7 +78,7 @@ pub fn public_endpoint(app: Arc<App>) -> impl Endpoint + 'static {
         .at("/t/:tenant/logout", post(logout::confirm))
         .at("/t/:tenant/signed-out", get(logout::signed_out))
         .nest_no_strip("/", spec::service());
-    edge::Edge::new(routes.into_endpoint(), app, document.methods())
+    edge::Edge::new(routes.into_endpoint(), app, document.methods()).with_custom_domains()
 }
 
 /// Everything the management listener answers.

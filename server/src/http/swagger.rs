@@ -80,12 +80,12 @@ impl Endpoint for TenantSwaggerUi {
 
 /// Over the tenant's document. Which client signs in is for whoever does to say.
 fn config_of(tenant: &TenantScope) -> Config<'static> {
-    let issuer = tenant.issuer().as_str();
+    let base = tenant.base();
     let sign_in = oauth::Config::new()
         .use_pkce_with_authorization_code_grant(true)
         .scopes(["openid", "profile", "email"].map(str::to_owned).to_vec());
-    Config::with_oauth_config([format!("{issuer}/openapi.json")], sign_in)
-        .oauth2_redirect_url(format!("{issuer}{OAUTH_REDIRECT}"))
+    Config::with_oauth_config([format!("{base}/openapi.json")], sign_in)
+        .oauth2_redirect_url(format!("{base}{OAUTH_REDIRECT}"))
         .try_it_out_enabled(true)
         .persist_authorization(false)
 }

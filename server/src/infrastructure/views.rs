@@ -16,6 +16,7 @@ use crate::{
     },
     domain::{
         client::Client,
+        domain_name::DomainName,
         grant::GrantView,
         id::{GrantId, SessionId, TenantId},
         tenant::{Policy, Slug, Tenant, TenantScope, TenantState},
@@ -128,11 +129,14 @@ impl Views for CachedViews {
     }
 }
 
-/// Looks tenants up by slug at most once a second each.
+/// Looks tenants up by slug, and slugs by domain, at most once a second each.
 pub struct CachedTenants {
     inner: Arc<dyn Tenants>,
     by_slug: Cache<Slug, Tenant>,
     lookups: Lookups,
+    /// Also the domains that are nobody's: whoever comes by another name of ours, in the cluster say, must
+    /// not cost a query with each request. Names that anyone makes up push out each other.
+    slugs: Cache<DomainName, Option<Slug>>,
 }
 
 impl fmt::Debug for CachedTenants {
@@ -147,6 +151,7 @@ impl CachedTenants {
             inner,
             by_slug: cache(),
             lookups: lookups.of("tenants"),
+            slugs: cache(),
         }
     }
 
@@ -184,6 +189,22 @@ impl Tenants for CachedTenants {
                 .try_get_with_by_ref(slug, self.read(slug))
                 .await,
         )
+    }
+
+    async fn slug_at(&self, domain: &DomainName) -> Result<Option<Slug>, StoreError> {
+        if let Some(slug) = self.slugs.get(domain).await {
+            return Ok(slug);
+        }
+        let read = async { self.inner.slug_at(domain).await };
+        let slug = self.slugs.try_get_with_by_ref(domain, read).await;
+        slug.map_err(|error: Arc<StoreError>| {
+            Arc::try_unwrap(error).unwrap_or_else(|shared| same(&shared))
+        })
+    }
+
+    async fn forget_domain(&self, slug: &Slug, domain: &DomainName) {
+        self.slugs.invalidate(domain).await;
+        self.by_slug.invalidate(slug).await;
     }
 
     async fn by_slug_now(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
@@ -391,10 +412,22 @@ mod tests {
                     updated_at: Timestamp::from_micros(0),
                     keys_version: 0,
                     jwks_cached_until: None,
+                    domains: crate::domain::custom_domain::HeldDomains::default(),
                 })),
                 _ => Ok(None),
             }
         }
+
+        async fn slug_at(&self, domain: &DomainName) -> Result<Option<Slug>, StoreError> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            match domain.as_str() {
+                "broken.example" => Err(StoreError::Unavailable("no answer".into())),
+                "acme.example" if !self.suspended.load(Ordering::Relaxed) => Ok(Some(slug("acme"))),
+                _ => Ok(None),
+            }
+        }
+
+        async fn forget_domain(&self, _: &Slug, _: &DomainName) {}
 
         async fn page(
             &self,
@@ -474,6 +507,46 @@ mod tests {
             let _ = tenants.by_slug(&slug(text)).await;
         }
         assert_eq!(inner.asked.load(Ordering::Relaxed), 4);
+    }
+
+    #[tokio::test]
+    async fn whose_a_domain_is_is_kept_a_second_also_when_it_is_nobodys() {
+        let inner = Arc::new(Counting::default());
+        let tenants = CachedTenants::new(inner.clone());
+        let name = |text: &str| DomainName::parse(text).unwrap();
+        for (text, expected) in [
+            ("acme.example", Some(slug("acme"))),
+            ("nobody.example", None),
+        ] {
+            for _ in 0..3 {
+                assert_eq!(tenants.slug_at(&name(text)).await.unwrap(), expected);
+            }
+        }
+        assert_eq!(inner.asked.load(Ordering::Relaxed), 2);
+        for asked in [3, 4] {
+            tenants.slug_at(&name("broken.example")).await.unwrap_err();
+            assert_eq!(
+                inner.asked.load(Ordering::Relaxed),
+                asked,
+                "no failure is kept"
+            );
+        }
+        inner.suspended.store(true, Ordering::Relaxed);
+        tenants
+            .forget_domain(&slug("acme"), &name("acme.example"))
+            .await;
+        assert_eq!(tenants.slug_at(&name("acme.example")).await.unwrap(), None);
+        inner.suspended.store(false, Ordering::Relaxed);
+        let start = Instant::now();
+        while tenants
+            .slug_at(&name("acme.example"))
+            .await
+            .unwrap()
+            .is_none()
+        {
+            assert!(start.elapsed() < Duration::from_millis(1_500));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     #[tokio::test]

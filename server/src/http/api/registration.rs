@@ -161,7 +161,7 @@ impl RegistrationApi {
 }
 
 fn address(tenant: &TenantScope, client: &Client) -> String {
-    format!("{}/oauth2/register/{}", tenant.issuer().as_str(), client.id)
+    format!("{}/oauth2/register/{}", tenant.base(), client.id)
 }
 
 /// The registration as its owner sees it: with the token that it sent (RFC 7592 §3).

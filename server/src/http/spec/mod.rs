@@ -17,7 +17,7 @@ pub use self::served::{Documents, OpenApiJson, OpenApiYaml, TenantOpenApiJson};
 use super::api::{
     admin::{
         audit_events::AuditEventsApi, client_secrets::ClientSecretsApi, clients::ClientsApi,
-        invitations::InvitationsApi, keys::KeysApi, master_keys::MasterKeysApi,
+        domains::DomainsApi, invitations::InvitationsApi, keys::KeysApi, master_keys::MasterKeysApi,
         registration_tokens::RegistrationTokensApi, settings::SettingsApi, sign_ins::SignInsApi,
         tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
     },
@@ -27,17 +27,17 @@ use super::api::{
     session::SessionApi,
 };
 
-type Apis = (
-    DiscoveryApi,
-    OAuthApi,
-    RegistrationApi,
-    SessionApi,
+/// What a tenant's users and applications call, and what its administrators do: a tuple takes sixteen.
+type Apis = (TenantApis, AdminApis);
+type TenantApis = (DiscoveryApi, OAuthApi, RegistrationApi, SessionApi);
+type AdminApis = (
     TenantsApi,
     UsersApi,
     UserImportApi,
     InvitationsApi,
     ClientsApi,
     ClientSecretsApi,
+    DomainsApi,
     RegistrationTokensApi,
     AuditEventsApi,
     KeysApi,
@@ -48,17 +48,15 @@ type Apis = (
 
 /// The service: the operations of the document as an endpoint.
 pub fn service() -> OpenApiService<Apis, ()> {
-    let apis = (
-        DiscoveryApi,
-        OAuthApi,
-        RegistrationApi,
-        SessionApi,
+    let tenant_apis = (DiscoveryApi, OAuthApi, RegistrationApi, SessionApi);
+    let admin_apis = (
         TenantsApi,
         UsersApi,
         UserImportApi::default(),
         InvitationsApi,
         ClientsApi,
         ClientSecretsApi,
+        DomainsApi,
         RegistrationTokensApi,
         AuditEventsApi,
         KeysApi,
@@ -66,6 +64,7 @@ pub fn service() -> OpenApiService<Apis, ()> {
         SignInsApi,
         SettingsApi,
     );
+    let apis = (tenant_apis, admin_apis);
     OpenApiService::new(apis, "Tokenhouse", env!("CARGO_PKG_VERSION"))
         .summary("A multi-tenant token server")
         .description(include_str!("description.md").trim_end())

@@ -48,8 +48,8 @@ impl Documents {
     }
 
     /// The same document for one tenant.
-    fn for_tenant(&self, issuer: &str) -> String {
-        to_json(&tenant::document(&self.0.document, issuer))
+    fn for_tenant(&self, base: &str) -> String {
+        to_json(&tenant::document(&self.0.document, base))
     }
 }
 
@@ -94,7 +94,7 @@ impl Endpoint for TenantOpenApiJson {
             TenantPath::from_request(&request, &mut RequestBody::default(), options).await?;
         Ok(cacheable(
             "application/json",
-            self.0.for_tenant(tenant.0.issuer().as_str()),
+            self.0.for_tenant(tenant.0.base()),
         ))
     }
 }

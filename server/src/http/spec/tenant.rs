@@ -20,9 +20,9 @@ const SCHEME: &str = "TenantLogin";
 
 /// The same document with the tenant's address as its server: paths lose `/t/{tenant}`, and what isn't
 /// below it is left out.
-pub(super) fn document(of_all: &Value, issuer: &str) -> Value {
+pub(super) fn document(of_all: &Value, base: &str) -> Value {
     let mut document = of_all.clone();
-    document["servers"] = json!([{ "url": issuer, "description": "This tenant" }]);
+    document["servers"] = json!([{ "url": base, "description": "This tenant" }]);
     let mut paths = Map::new();
     if let Some(Value::Object(all)) = document.get_mut("paths").map(Value::take) {
         for (path, mut operations) in all {
@@ -44,9 +44,9 @@ pub(super) fn document(of_all: &Value, issuer: &str) -> Value {
         "description": "Sign in at the tenant with one of its clients. A public client needs PKCE and no secret.",
         "flows": {
             "authorizationCode": {
-                "authorizationUrl": format!("{issuer}/oauth2/authorize"),
-                "tokenUrl": format!("{issuer}/oauth2/token"),
-                "refreshUrl": format!("{issuer}/oauth2/token"),
+                "authorizationUrl": format!("{base}/oauth2/authorize"),
+                "tokenUrl": format!("{base}/oauth2/token"),
+                "refreshUrl": format!("{base}/oauth2/token"),
                 "scopes": scopes,
             },
         },

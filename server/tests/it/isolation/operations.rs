@@ -126,6 +126,7 @@ const NEUTRAL: &[&str] = &[
     "id_token_ttl",
     "initiate_login_uri",
     "introspection",
+    "issuer",
     "invitations_max_pending",
     "jwks",
     "jwks_max_age",
@@ -202,6 +203,7 @@ fn artefact_named(name: &str) -> Option<What> {
         "external_id" => What::ExternalId,
         "client_id" => What::ClientId,
         "secret_id" => What::SecretId,
+        "domain" => What::Domain,
         "session_id" => What::SessionId,
         "grant_id" => What::GrantId,
         "consent_id" => What::ConsentId,
@@ -229,6 +231,8 @@ const NAMES_OF_NEW_THINGS: &[(&str, &str)] = &[
     ("signup", "email"),
     ("create_invitation", "email"),
     ("create_client", "client_id"),
+    // Anybody may claim it; who proves it, holds it.
+    ("create_domain", "domain"),
     // The address names the client; the body repeats it.
     ("update_client", "client_id"),
 ];
