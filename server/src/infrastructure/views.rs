@@ -512,7 +512,7 @@ mod tests {
     #[tokio::test]
     async fn whose_a_domain_is_is_kept_a_second_also_when_it_is_nobodys() {
         let inner = Arc::new(Counting::default());
-        let tenants = CachedTenants::new(inner.clone());
+        let tenants = CachedTenants::new(inner.clone(), &CacheLookups::default());
         let name = |text: &str| DomainName::parse(text).unwrap();
         for (text, expected) in [
             ("acme.example", Some(slug("acme"))),

@@ -17,9 +17,10 @@ pub use self::served::{Documents, OpenApiJson, OpenApiYaml, TenantOpenApiJson};
 use super::api::{
     admin::{
         audit_events::AuditEventsApi, client_secrets::ClientSecretsApi, clients::ClientsApi,
-        domains::DomainsApi, invitations::InvitationsApi, keys::KeysApi, master_keys::MasterKeysApi,
-        registration_tokens::RegistrationTokensApi, settings::SettingsApi, sign_ins::SignInsApi,
-        tenants::TenantsApi, user_import::UserImportApi, users::UsersApi,
+        domains::DomainsApi, invitations::InvitationsApi, keys::KeysApi,
+        master_keys::MasterKeysApi, registration_tokens::RegistrationTokensApi,
+        settings::SettingsApi, sign_ins::SignInsApi, tenants::TenantsApi,
+        user_import::UserImportApi, users::UsersApi,
     },
     discovery::DiscoveryApi,
     oauth::OAuthApi,

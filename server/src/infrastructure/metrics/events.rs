@@ -67,14 +67,15 @@ impl MeteredAudit {
         self.events
             .get_or_create(&Event { event: kind.name() })
             .inc();
-        let outcome = match kind {
-            EventKind::UserSignedIn => Some(Cow::Borrowed("success")),
-            // Reasons are constants of ours, not what somebody typed.
-            EventKind::SignInFailed => entry.event.details.get("reason").map(|reason| {
-                Cow::Owned(reason.as_str().unwrap_or_default().replace(' ', "_"))
-            }),
-            _ => None,
-        };
+        let outcome =
+            match kind {
+                EventKind::UserSignedIn => Some(Cow::Borrowed("success")),
+                // Reasons are constants of ours, not what somebody typed.
+                EventKind::SignInFailed => entry.event.details.get("reason").map(|reason| {
+                    Cow::Owned(reason.as_str().unwrap_or_default().replace(' ', "_"))
+                }),
+                _ => None,
+            };
         if let Some(outcome) = outcome {
             self.sign_ins.get_or_create(&Outcome { outcome }).inc();
         }
