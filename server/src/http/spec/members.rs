@@ -173,9 +173,10 @@ pub(super) fn say(document: &mut Value) {
     }
     schemas["AuditEvent"]["properties"]["request_id"]["format"] = json!("uuid");
     for (schema, members) in ALWAYS_THERE {
-        if let Some(required) = schemas[*schema]["required"].as_array_mut() {
-            required.extend(members.iter().map(|member| json!(member)));
-        }
+        let required = &mut schemas[*schema]["required"];
+        let mut all = required.as_array().cloned().unwrap_or_default();
+        all.extend(members.iter().map(|member| json!(member)));
+        *required = Value::Array(all);
     }
     for (schema, member) in WRITE_ONLY {
         schemas[*schema]["properties"][member]["writeOnly"] = json!(true);
