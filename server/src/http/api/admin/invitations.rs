@@ -168,6 +168,8 @@ impl InvitationsApi {
     }
 
     /// Read an invitation
+    ///
+    /// Whatever became of it. The token was told when it was made, and never again.
     #[oai(
         path = "/admin/v1/tenants/:tenant/invitations/:invitation_id",
         method = "get",
