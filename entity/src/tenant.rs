@@ -1,4 +1,4 @@
-//! `tenants`: the directory, the only table that knows more than one tenant.
+//! `tenants`: the directory, which with `hosts` is all that knows more than one tenant.
 
 use sea_orm::entity::prelude::*;
 
@@ -28,6 +28,8 @@ pub struct Model {
     pub keys_due_at: Option<i64>,
     /// When old entries of the audit log are looked for.
     pub audit_sweep_at: i64,
+    /// When sessions and grants that ended long ago are looked for.
+    pub sign_in_sweep_at: i64,
     /// Until when a JWK Set may be cached that was told to be fresh for longer than one is now.
     pub jwks_cached_until: Option<i64>,
     /// SHA-256 of what its making was asked for under, while that is remembered.
@@ -36,6 +38,15 @@ pub struct Model {
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub enum Relation {
+    #[sea_orm(has_many = "super::host::Entity")]
+    Hosts,
+}
+
+impl Related<super::host::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Hosts.def()
+    }
+}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -28,10 +28,12 @@ tenant_owned!(
     client,
     client_origin,
     initial_access_token,
+    invitation,
     session,
     grant,
     idempotency_key,
     consent,
+    domain,
     signing_key,
     tag_key
 );

@@ -15,6 +15,7 @@ use crate::{
             Aead, AuditLog, Clock, Dependency, Entropy, Keyring, Outbound, Rotations, Store,
             Tenants,
         },
+        sign_in_retention::SignInRetention,
     },
     config::Settings,
     http::{self, health::Readiness},
@@ -29,7 +30,8 @@ use crate::{
             DatabaseTenants,
         },
         entropy::SystemEntropy,
-        outbound::{self, FetchedClientKeys, Fetcher, LogoutQueue},
+        metrics::{CacheLookups, MeteredAudit, MeteredRotations, MetricsBuilder},
+        outbound::{self, FetchedClientKeys, Fetcher, LogoutQueue, PublishedEvidence},
         redis::{self, FloorWriter, RedisConnection, RedisRotations},
         tenant_sweeper::TenantSweeper,
         views::{CachedTenants, CachedViews},
@@ -49,7 +51,7 @@ const ROTATION_INTERVAL: Duration = Duration::from_secs(1);
 /// How often to look whether a data key is sealed under an old master key: after an import, say.
 const RESEALING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often to look whether a tenant's audit log is to be swept.
+/// How often to look whether a tenant's audit log or sign-ins are to be swept.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the store has to take the last entries of the audit log.
 const LAST_ENTRIES: Duration = Duration::from_secs(3);
@@ -68,7 +70,7 @@ pub struct Server {
     logouts: Arc<LogoutQueue>,
     audit: Arc<AuditWriter>,
     /// They stop when they are dropped.
-    workers: [Worker; 3],
+    workers: [Worker; 4],
 }
 
 impl std::fmt::Debug for Server {
@@ -174,7 +176,7 @@ struct Assembled {
     floors: Option<Arc<FloorWriter>>,
     logouts: Arc<LogoutQueue>,
     audit: Arc<AuditWriter>,
-    workers: [Worker; 3],
+    workers: [Worker; 4],
 }
 
 /// Puts an adapter behind every port.
@@ -183,18 +185,25 @@ async fn assemble(
     database: Database,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Assembled> {
+    let mut metrics = MetricsBuilder::new();
+    let lookups = CacheLookups::default();
+    lookups.register(&mut metrics);
+    database.register(&mut metrics);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let aead: Arc<dyn Aead> = Arc::new(Aes256Gcm);
     let master = Arc::new(settings.master_keys);
     let database_store = Arc::new(DatabaseStore::new(database.clone()));
     let store: Arc<dyn Store> = Arc::clone(&database_store) as _;
     let directory = Arc::new(DatabaseTenants::new(database.clone()));
-    let tenants: Arc<dyn Tenants> = Arc::new(CachedTenants::new(Arc::clone(&directory) as _));
+    let tenants: Arc<dyn Tenants> =
+        Arc::new(CachedTenants::new(Arc::clone(&directory) as _, &lookups));
     let audit_writer = Arc::new(AuditWriter::start(
         Arc::clone(&store),
         audit::DEFAULT_CAPACITY,
     ));
-    let audit: Arc<dyn AuditLog> = Arc::clone(&audit_writer) as _;
+    audit_writer.register(&mut metrics);
+    let audit = MeteredAudit::new(Arc::clone(&audit_writer) as _, &mut metrics);
+    let audit: Arc<dyn AuditLog> = Arc::new(audit);
     let mut dependencies: Vec<Arc<dyn Dependency>> = vec![Arc::new(database.clone())];
     let single_use = Arc::new(DatabaseSingleUse::new(database.clone()));
     let (rotations, floors): (Arc<dyn Rotations>, _) = match &settings.redis_url {
@@ -206,6 +215,7 @@ async fn assemble(
                 Arc::new(DatabaseFloors::new(database)),
                 redis::DEFAULT_CAPACITY,
             );
+            floors.register(&mut metrics);
             let floors = Arc::new(floors);
             (
                 Arc::new(RedisRotations::load(redis, Arc::clone(&floors)).await?),
@@ -213,9 +223,12 @@ async fn assemble(
             )
         }
     };
-    let fetcher = Fetcher::new(settings.outbound_allowed_networks)
+    let rotations = Arc::new(MeteredRotations::new(rotations, &mut metrics));
+    let fetcher = Fetcher::new(settings.outbound_allowed_networks, &settings.dns_servers)
         .context("requests to clients can't be prepared")?;
-    let outbound: Arc<dyn Outbound> = Arc::new(fetcher);
+    let fetcher = Arc::new(fetcher);
+    let domain_evidence = PublishedEvidence::new(settings.dns_servers, Arc::clone(&fetcher));
+    let outbound: Arc<dyn Outbound> = fetcher;
     let client_keys = FetchedClientKeys::new(Arc::clone(&outbound), Arc::clone(&clock));
     let maker = Arc::new(SealedKeyMaker::new(
         Arc::clone(&master),
@@ -230,6 +243,7 @@ async fn assemble(
         Arc::clone(&clock),
         crypto::DEFAULT_CAPACITY,
     );
+    keyring.register(&mut metrics);
     let keyring: Arc<dyn Keyring> = Arc::new(keyring);
     let logout_tokens = FreshLogoutTokens {
         store: Arc::clone(&store),
@@ -274,7 +288,20 @@ async fn assemble(
             }),
             RETENTION_INTERVAL,
         ),
+        Worker::start(
+            "the deletion of old sign-ins",
+            Arc::new(SignInRetention {
+                agenda: Arc::clone(&directory) as _,
+                store: Arc::clone(&store),
+                clock: Arc::clone(&clock),
+                public_url: settings.public_url.clone(),
+            }),
+            RETENTION_INTERVAL,
+        ),
     ];
+    let options = PasswordPoolOptions::default();
+    let passwords = PasswordPool::start(options, Arc::clone(&entropy))?;
+    passwords.register(&mut metrics, options.workers);
     let app = App {
         public_url: settings.public_url,
         trusted_proxies: settings.trusted_proxies,
@@ -286,21 +313,20 @@ async fn assemble(
         client_keys: Arc::new(client_keys),
         outbound,
         logouts: Arc::clone(&logouts) as _,
+        domain_evidence: Arc::new(domain_evidence),
         foreign_jwts: Arc::new(RegisteredKeyJwts),
         aead,
         keyring,
         sweeper: Arc::new(TenantSweeper::start(Arc::clone(&tenants))),
         tenants,
-        views: Arc::new(CachedViews::new(Arc::clone(&store))),
+        views: Arc::new(CachedViews::new(Arc::clone(&store), &lookups)),
         store,
         rotations,
         audit,
-        passwords: Arc::new(PasswordPool::start(
-            PasswordPoolOptions::default(),
-            Arc::clone(&entropy),
-        )?),
+        passwords: Arc::new(passwords),
         entropy,
         dependencies,
+        meter: Arc::new(metrics.build()),
     };
     Ok(Assembled {
         app: Arc::new(app),

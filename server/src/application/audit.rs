@@ -36,6 +36,13 @@ pub fn note(app: &App, tenant: &TenantScope, actor: Actor, event: Event, now: Ti
         .record(tenant, entry(actor, event, app.id_entropy(), now));
 }
 
+/// Notes what somebody did who may do it as often as they like: see
+/// [`AuditLog::record_often`](super::ports::AuditLog::record_often).
+pub fn note_often(app: &App, tenant: &TenantScope, actor: Actor, event: Event, now: Timestamp) {
+    app.audit
+        .record_often(tenant, entry(actor, event, app.id_entropy(), now));
+}
+
 /// An entry of the request that is being answered.
 pub fn entry(actor: Actor, event: Event, entropy: IdEntropy, now: Timestamp) -> Entry {
     Entry {
@@ -43,6 +50,6 @@ pub fn entry(actor: Actor, event: Event, entropy: IdEntropy, now: Timestamp) -> 
         at: now,
         actor,
         origin: origin(),
-        event,
+        event: event.bounded(),
     }
 }

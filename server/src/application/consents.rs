@@ -1,6 +1,6 @@
 //! What a user allowed clients: seen and withdrawn by the user.
 
-use super::{audit, error::Error, refresh};
+use super::{audit, error::Error, refresh::Ended};
 use crate::{
     app::App,
     domain::{
@@ -31,11 +31,12 @@ pub async fn withdraw_own(
     client: &ClientId,
     now: Timestamp,
 ) -> Result<(), Error> {
-    withdraw(app, tenant, user, client, now).await?;
+    let ended = withdraw(app, tenant, user, client, now).await?;
     let event = Event::new(EventKind::ConsentWithdrawn)
         .target(client)
         .detail("user_id", user.to_string());
     audit::note(app, tenant, Actor::first_party(user), event, now);
+    ended.forget(app, tenant).await;
     Ok(())
 }
 
@@ -46,7 +47,7 @@ pub async fn withdraw(
     user: UserId,
     client: &ClientId,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<Ended, Error> {
     // The session API's own sign-in is no consent; logging out ends it.
     if *client == ClientId::first_party() {
         return Err(Error::NotFound);
@@ -57,9 +58,6 @@ pub async fn withdraw(
     }
     let ended = work.revoke_grants_of(user, client, now).await?;
     work.commit().await?;
-    for (session, grant) in ended {
-        refresh::forget(app, tenant, session, &[grant]).await;
-    }
     tracing::info!(user.id = %user, client.id = %client, "consent withdrawn");
-    Ok(())
+    Ok(Ended::of(ended))
 }

@@ -79,14 +79,8 @@ pub async fn register(
     work.add_client(&client).await?;
     work.commit().await?;
     tracing::info!(client.id = %client.id, "client registered itself");
-    note(
-        app,
-        tenant,
-        EventKind::ClientRegistered,
-        Actor::Anonymous,
-        &client,
-        now,
-    );
+    let event = Event::new(EventKind::ClientRegistered).after(clients::written(&client));
+    note(app, tenant, event, Actor::Anonymous, &client, now);
     Ok(Registered {
         client,
         secret,
@@ -190,6 +184,7 @@ pub async fn replace(
     metadata.require_pkce |= before.require_pkce;
     metadata.resources.clone_from(&before.resources);
     metadata.introspection = before.introspection;
+    metadata.lifetimes = before.lifetimes;
     let scopes = before.scope.clone();
     metadata.scope = metadata.scope.union(&scopes.filtered(|one| {
         members
@@ -198,6 +193,7 @@ pub async fn replace(
             .is_some_and(|asked| asked.split(' ').any(|word| word == one))
     }));
     let seen = client.updated_at;
+    let before = clients::written(&client);
     let client = Client {
         metadata,
         updated_at: now.max(seen.next()),
@@ -210,7 +206,8 @@ pub async fn replace(
     work.commit().await?;
     tracing::info!(client.id = %client.id, "client replaced its registration");
     let actor = Actor::Client(client.id.clone());
-    note(app, tenant, EventKind::ClientChanged, actor, &client, now);
+    let event = Event::new(EventKind::ClientChanged).change(&before, &clients::written(&client));
+    note(app, tenant, event, actor, &client, now);
     Ok(client)
 }
 
@@ -222,9 +219,11 @@ pub async fn delete(
     now: Timestamp,
 ) -> Result<(), OAuthError> {
     match clients::remove(app, tenant, &client.id).await {
-        Ok(()) => {
+        Ok(ended) => {
             let actor = Actor::Client(client.id.clone());
-            note(app, tenant, EventKind::ClientDeleted, actor, client, now);
+            let event = Event::new(EventKind::ClientDeleted).before(clients::written(client));
+            note(app, tenant, event, actor, client, now);
+            ended.forget(app, tenant).await;
             Ok(())
         }
         // It went a moment ago.
@@ -236,12 +235,12 @@ pub async fn delete(
 fn note(
     app: &App,
     tenant: &TenantScope,
-    kind: EventKind,
+    event: Event,
     actor: Actor,
     client: &Client,
     now: Timestamp,
 ) {
-    let event = Event::new(kind)
+    let event = event
         .target(&client.id)
         .detail("client_name", client.metadata.client_name.as_str());
     audit::note(app, tenant, actor, event, now);

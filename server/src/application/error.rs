@@ -14,6 +14,9 @@ pub enum StoreError {
     /// A unique constraint or a reference refused the change; the constraint's name.
     #[error("constraint {0} refused the change")]
     Conflict(&'static str),
+    /// The store broke the work off in favour of another's. The same work once more may do.
+    #[error("another change was in the way")]
+    Contended(#[source] Cause),
     /// The store didn't answer, or not in time. Trying again later may work.
     #[error("the store can't be reached")]
     Unavailable(#[source] Cause),
@@ -78,6 +81,15 @@ pub enum Error {
     /// The client has as many secrets as it may.
     #[error("the client has too many secrets")]
     TooManySecrets,
+    /// The tenant has claimed the domain before.
+    #[error("the tenant has the domain already")]
+    DomainAlreadyAdded,
+    /// Another tenant holds the domain; told only to who proved that it is theirs.
+    #[error("the domain is taken")]
+    DomainTaken,
+    /// Nothing proves that the domain is the tenant's; what was found, and what to do.
+    #[error("the domain is not verified")]
+    DomainNotVerified(String),
     /// Another request had this `Idempotency-Key`.
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,
@@ -90,6 +102,18 @@ pub enum Error {
     /// The tenant's policy doesn't let anyone sign up.
     #[error("sign-up is closed")]
     SignupClosed,
+    /// The tenant's policy lets nobody sign up who wasn't invited.
+    #[error("sign-up needs an invitation")]
+    InvitationRequired,
+    /// Unknown, expired, used, revoked, another tenant's or for another address; nobody learns which.
+    #[error("the invitation does not count")]
+    InvitationInvalid,
+    /// The invitation can't be taken back any more.
+    #[error("the invitation was accepted")]
+    InvitationAccepted,
+    /// As many invitations wait as the policy lets.
+    #[error("too many invitations wait")]
+    TooManyInvitations,
     /// The token was not granted enough.
     #[error("the token was not granted {0}")]
     InsufficientScope(&'static str),

@@ -16,8 +16,9 @@ use crate::{
     app::App,
     domain::{
         claims_request::ClaimsRequest,
-        client::{Client, ClientId},
+        client::{Client, ClientId, lifetimes::TokenLifetimes},
         role::{RoleClaims, Roles},
+        scope::Scopes,
         session::Session,
         signing_key::SigningAlgorithm,
         tenant::TenantScope,
@@ -32,6 +33,8 @@ use crate::{
 pub struct IdTokenRequest<'a> {
     pub client: &'a Client,
     pub subject: &'a str,
+    /// What was granted.
+    pub scope: &'a Scopes,
     pub session: &'a Session,
     pub user: &'a User,
     pub authenticated_at: Timestamp,
@@ -58,16 +61,16 @@ pub async fn sign(
 ) -> Result<Zeroizing<String>, Error> {
     let algorithm = request.client.metadata.id_token_signed_response_alg;
     let keys = app.keyring.keys_with(tenant, algorithm).await?;
-    let ttl = Duration::from_secs(tenant.policy().id_token_ttl.into());
+    let ttl = TokenLifetimes::of(tenant.policy(), request.client).id_token;
     let roles = Roles::of(request.user, tenant.policy()).claims(&request.client.id);
-    let claims = claims(tenant.issuer().as_str(), request, roles, ttl, now);
+    let claims = claims(tenant, request, roles, ttl, now);
     let bytes = serde_json::to_vec(&claims).map_err(|_| CryptoError::Failed("writing claims"))?;
     let token = keys.jwts.sign(algorithm, JwtKind::IdToken, &bytes)?;
     Ok(Zeroizing::new(token))
 }
 
 fn claims(
-    issuer: &str,
+    tenant: &TenantScope,
     request: IdTokenRequest<'_>,
     roles: RoleClaims,
     ttl: Duration,
@@ -75,11 +78,13 @@ fn claims(
 ) -> Map<String, Value> {
     // First what is said of the user: nothing that was asked for by name can take the place of a
     // claim that is ours.
-    let mut claims = user_claims::for_id_token(request.user, request.claims);
+    let carried = &tenant.policy().claims.id_token;
+    let mut claims =
+        user_claims::for_id_token(request.user, request.scope, request.claims, carried);
     let client = request.client.id.as_str();
     let algorithm = request.client.metadata.id_token_signed_response_alg;
     let ours = [
-        ("iss", json!(issuer)),
+        ("iss", json!(tenant.issuer().as_str())),
         ("sub", json!(request.subject)),
         ("aud", json!(client)),
         ("azp", json!(client)),
@@ -130,7 +135,7 @@ pub fn read_hint(tenant: &TenantScope, keys: &TenantKeys, token: &str) -> Option
     // Signed user info has the same type, and no `exp`.
     let is_id_token = claims.get("exp").is_some_and(Value::is_i64)
         && claims.get("auth_time").is_some_and(Value::is_i64);
-    if text("iss") != Some(tenant.issuer().as_str()) || !is_id_token {
+    if !text("iss").is_some_and(|iss| tenant.is_issuer(iss)) || !is_id_token {
         return None;
     }
     Some(Hint {

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         claims::{AccessClaims, Audience},
         claims_request::ClaimsRequest,
-        client::{Client, ClientId, metadata::SubjectType},
+        client::{Client, ClientId, lifetimes::TokenLifetimes, metadata::SubjectType},
         grant::Grant,
         id::{GrantId, SessionId, TokenId, UserId},
         refresh::{Generation, RefreshToken, Secret, TagKey},
@@ -27,6 +27,7 @@ use crate::{
         tenant::TenantScope,
         timestamp::Timestamp,
         user::User,
+        user_claims::AccessTokenClaim,
     },
 };
 
@@ -102,7 +103,8 @@ pub fn new_grant(
     now: Timestamp,
 ) -> (Grant, RefreshToken) {
     let secret = Secret::from_entropy(app.random());
-    let absolute_end = now + tenant.policy().refresh_absolute_ttl();
+    let lifetimes = TokenLifetimes::first_party(tenant.policy());
+    let absolute_end = now + lifetimes.refresh_absolute;
     let grant = Grant {
         id: GrantId::new(now, app.id_entropy()),
         session_id: session.id,
@@ -110,11 +112,12 @@ pub fn new_grant(
         client_id: ClientId::first_party(),
         scope: Scopes::from_names(FIRST_PARTY_SCOPE),
         audience: Audience::One(tenant.issuer().as_str().to_owned()),
+        issuer_domain: tenant.issuer_domain().cloned(),
         offline: false,
         authenticated_at: session.authenticated_at,
         claims: ClaimsRequest::default(),
         leaf: secret.digest(),
-        idle_end: (now + tenant.policy().refresh_idle_ttl()).min(absolute_end),
+        idle_end: (now + lifetimes.refresh.idle).min(absolute_end),
         absolute_end,
         created_at: now,
     };
@@ -133,8 +136,10 @@ pub struct AccessTokenRequest<'a> {
     pub session: &'a Session,
     pub authenticated_at: Timestamp,
     pub user: &'a User,
-    /// Whether the token carries the user's name and address; only first-party tokens do.
+    /// Whether the token carries what the tenant lets it say of users; only first-party tokens do.
     pub with_profile: bool,
+    /// How long it counts, unless its grant ends before.
+    pub ttl: Duration,
 }
 
 /// Signs an access token (RFC 9068). It never outlives `not_after`: the end of its grant.
@@ -146,8 +151,9 @@ pub fn access_token(
     not_after: Timestamp,
     now: Timestamp,
 ) -> Result<(Zeroizing<String>, Duration), Error> {
-    let ttl = tenant.policy().access_token_ttl().min(not_after.since(now));
-    let user = request.with_profile.then_some(request.user);
+    let ttl = request.ttl.min(not_after.since(now));
+    let said = &tenant.policy().claims.access_token;
+    let user = |claim| (request.with_profile && said.contains(&claim)).then_some(request.user);
     let RoleClaims {
         roles,
         entitlements,
@@ -168,10 +174,10 @@ pub fn access_token(
         roles,
         entitlements,
         tenant: tenant.slug().to_string(),
-        name: user.map(|user| user.name.as_str().to_owned()),
-        email: user.map(|user| user.email.as_str().to_owned()),
-        email_verified: user.map(|user| user.email_verified),
-        picture: user
+        name: user(AccessTokenClaim::Name).map(|user| user.name.as_str().to_owned()),
+        email: user(AccessTokenClaim::Email).map(|user| user.email.as_str().to_owned()),
+        email_verified: user(AccessTokenClaim::EmailVerified).map(|user| user.email_verified),
+        picture: user(AccessTokenClaim::Picture)
             .and_then(|user| user.avatar_url.as_ref())
             .map(|url| url.as_str().to_owned()),
     };
@@ -183,17 +189,17 @@ pub fn client_access_token(
     app: &App,
     tenant: &TenantScope,
     keys: &TenantKeys,
-    client: &ClientId,
+    client: &Client,
     scope: &Scopes,
     audience: &Audience,
     now: Timestamp,
 ) -> Result<(Zeroizing<String>, Duration), Error> {
-    let ttl = tenant.policy().access_token_ttl();
+    let ttl = TokenLifetimes::of(tenant.policy(), client).access_token;
     let claims = AccessClaims {
         iss: tenant.issuer().as_str().to_owned(),
-        sub: client.to_string(),
+        sub: client.id.to_string(),
         aud: audience.clone(),
-        client_id: client.to_string(),
+        client_id: client.id.to_string(),
         iat: now.as_seconds(),
         exp: (now + ttl).as_seconds(),
         jti: TokenId::new(None, app.id_entropy()).to_string(),

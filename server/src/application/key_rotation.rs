@@ -7,14 +7,15 @@ use url::Url;
 
 use super::{
     audit,
-    error::Error,
+    error::{Error, StoreError},
     ports::{
         Agenda, AuditLog, BackgroundWork, Clock, Due, Entropy, KeyDirectory, KeyMaker, Keyring,
-        KeysChanged,
+        KeysChanged, SealedDataKey,
     },
 };
 use crate::domain::{
     audit::{Actor, Event, EventKind},
+    id::TenantId,
     key_rotation::{self, KeyRecord, KeyRules, KeyState},
     tenant::{Tenant, TenantScope},
     timestamp::Timestamp,
@@ -145,23 +146,55 @@ impl fmt::Debug for DataKeyResealing {
     }
 }
 
+impl DataKeyResealing {
+    /// Seals these anew; how many.
+    async fn move_all(
+        &self,
+        old: &str,
+        keys: Vec<(TenantId, SealedDataKey)>,
+    ) -> Result<u32, StoreError> {
+        let mut done = 0;
+        for (tenant, seen) in keys {
+            match self.maker.reseal(tenant, &seen) {
+                Ok(new) => {
+                    let replaced = self.directory.replace_data_key(tenant, &seen, &new);
+                    done += u32::from(replaced.await?);
+                }
+                Err(error) => tracing::error!(
+                    tenant.id = %tenant,
+                    master_key = old,
+                    error = &error as &dyn std::error::Error,
+                    "a data key can't be sealed anew: keep its master key, and restore the tenant from a backup"
+                ),
+            }
+        }
+        Ok(done)
+    }
+}
+
 #[async_trait]
 impl BackgroundWork for DataKeyResealing {
     /// Another instance may do the same at the same moment: one of the two finds the key replaced.
     async fn run(&self) -> Result<bool, Error> {
         let ids = self.maker.master_key_ids();
         for old in ids.iter().skip(1) {
-            let keys = self.directory.data_keys_under(old, RESEAL_BATCH).await?;
-            if keys.is_empty() {
-                continue;
+            // Behind those that don't open: they must not keep the others from being moved.
+            let mut after = None;
+            loop {
+                let keys = self
+                    .directory
+                    .data_keys_under(old, after, RESEAL_BATCH)
+                    .await?;
+                let Some((last, _)) = keys.last() else {
+                    break;
+                };
+                after = Some(*last);
+                let done = self.move_all(old, keys).await?;
+                if done > 0 {
+                    tracing::info!(master_key = old, data_keys = done, "data keys sealed anew");
+                    return Ok(true);
+                }
             }
-            let mut done = 0_u32;
-            for (tenant, seen) in keys {
-                let new = self.maker.reseal(tenant, &seen)?;
-                done += u32::from(self.directory.replace_data_key(tenant, &seen, &new).await?);
-            }
-            tracing::info!(master_key = old, data_keys = done, "data keys sealed anew");
-            return Ok(true);
         }
         Ok(false)
     }

@@ -82,6 +82,7 @@ pub async fn login(
         authenticated_at: session.authenticated_at,
         user: &user,
         with_profile: true,
+        ttl: tenant.policy().access_token_ttl(),
     };
     let (access_token, access_token_ttl) =
         issue::access_token(app, tenant, &keys, request, grant.absolute_end, now)?;

@@ -4,7 +4,13 @@
 //! ending a session can only take power away. Unknown credentials end nothing and get the same
 //! answer, so logging out twice is no error.
 
-use super::{audit, error::Error, logout_tokens, ports::Freshness, refresh};
+use super::{
+    audit,
+    error::{Error, StoreError},
+    logout_tokens,
+    ports::{Freshness, LogoutNotice, TenantKeys, UnitOfWork},
+    refresh::{self, Ended},
+};
 use crate::{
     app::App,
     domain::{
@@ -34,7 +40,7 @@ pub async fn logout(
         sessions.extend(grant.map(|grant| grant.session.id));
     }
     if let Some(claims) = access_token.and_then(|text| keys.tokens.verify(text))
-        && claims.iss == tenant.issuer().as_str()
+        && tenant.is_issuer(&claims.iss)
         // A token that some application got must not sign its user out of the tenant's own.
         && claims.client_id == ClientId::first_party().as_str()
         && let Some(session) = claims.sid.and_then(|sid| sid.parse().ok())
@@ -55,37 +61,82 @@ pub async fn sign_out(
     session: SessionId,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if let Some(user) = end_session(app, tenant, session, now).await? {
+    let ended = end_session(app, tenant, session, now).await?;
+    if let Some(user) = ended.user {
         let event = Event::new(EventKind::UserSignedOut)
             .target(user)
             .detail("session_id", session.to_string());
         audit::note(app, tenant, Actor::first_party(user), event, now);
     }
+    ended.follow(app, tenant).await;
     Ok(())
 }
 
+/// Sessions that ended in the store. First the end is noted, then caches and applications [follow](Self::follow).
+#[derive(Debug, Default)]
+#[must_use = "applications are still to be told"]
+pub struct SessionsEnded {
+    /// Whose they were, unless they had ended before.
+    pub user: Option<UserId>,
+    ended: Ended,
+    notices: Vec<LogoutNotice>,
+}
+
+impl SessionsEnded {
+    /// Never fails: what ended has ended.
+    pub async fn follow(self, app: &App, tenant: &TenantScope) {
+        for notice in self.notices {
+            app.logouts.enqueue(notice);
+        }
+        self.ended.forget(app, tenant).await;
+    }
+}
+
 /// Ends one session: the SQL commit is the revocation, caches and hot records follow it, and the
-/// clients that were used in it are told. Answers whose it was, unless it had ended before.
+/// clients that were used in it are told.
 pub async fn end_session(
     app: &App,
     tenant: &TenantScope,
     session: SessionId,
     now: Timestamp,
-) -> Result<Option<UserId>, Error> {
+) -> Result<SessionsEnded, Error> {
     let keys = app.keyring.keys(tenant).await?;
     let mut work = app.store.begin(tenant).await?;
     let view = work.session(session).await?;
     let clients = work.clients_of_session(session).await?;
-    let families = work.end_session(session, now).await?;
+    let grants = work.end_session(session, now).await?;
     work.commit().await?;
-    refresh::forget(app, tenant, session, &families).await;
     tracing::info!(session.id = %session, "logged out");
-    // A session that had ended before was told about then.
-    let Some(view) = view.filter(|view| view.session.ended_at.is_none()) else {
-        return Ok(None);
+    let ended = Ended {
+        sessions: vec![session],
+        grants,
     };
-    for notice in logout_tokens::notices(tenant, &keys, &view, clients) {
-        app.logouts.enqueue(notice);
-    }
-    Ok(Some(view.user.id))
+    // A session that had ended before was told about then.
+    let view = view.filter(|view| view.session.ended_at.is_none());
+    Ok(SessionsEnded {
+        user: view.as_ref().map(|view| view.user.id),
+        ended,
+        notices: view.map_or_else(Vec::new, |view| {
+            logout_tokens::notices(tenant, &keys, &view, clients)
+        }),
+    })
+}
+
+/// Ends every session of a user in a unit of work that is still to be committed.
+pub async fn end_sessions_of(
+    tenant: &TenantScope,
+    keys: &TenantKeys,
+    work: &mut dyn UnitOfWork,
+    user: UserId,
+    now: Timestamp,
+) -> Result<SessionsEnded, StoreError> {
+    let ended = work.end_sessions_of(user, now).await?;
+    Ok(SessionsEnded {
+        user: Some(user),
+        notices: logout_tokens::notices_of_all(tenant, keys, user, ended.clients),
+        ended: Ended {
+            sessions: ended.sessions,
+            grants: ended.grants,
+        },
+    })
 }

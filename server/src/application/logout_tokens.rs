@@ -9,11 +9,14 @@ use super::{
     error::{CryptoError, Error},
     issue,
     ports::{
-        Clock, Entropy, JwtKind, Keyring, LogoutNotice, LogoutTokens, SessionView, Store,
-        TenantKeys,
+        Clock, Entropy, JwtKind, Keyring, LogoutNotice, LogoutTokens, SessionClient, SessionView,
+        Store, TenantKeys,
     },
 };
-use crate::domain::{client::Client, id::TokenId, tenant::TenantScope};
+use crate::domain::{
+    id::{SessionId, TokenId, UserId},
+    tenant::TenantScope,
+};
 
 /// A token that arrives late is a new one: each attempt makes its own (§2.6 recommends two minutes).
 const LIFETIME: Duration = Duration::from_secs(120);
@@ -75,11 +78,15 @@ pub fn notices(
     tenant: &TenantScope,
     keys: &TenantKeys,
     view: &SessionView,
-    clients: Vec<Client>,
+    clients: Vec<SessionClient>,
 ) -> Vec<LogoutNotice> {
-    let notice = |client: Client| {
+    let notice = |SessionClient {
+                      client,
+                      issuer_domain,
+                  }: SessionClient| {
         Some(LogoutNotice {
-            tenant: tenant.clone(),
+            // What the client was told first, whichever door the user left by.
+            tenant: tenant.from_issuer(issuer_domain.as_ref())?,
             uri: client.metadata.backchannel_logout_uri.clone()?,
             subject: issue::subject(keys, &client, view.user.id),
             session_id: Some(view.session.id.to_string()),
@@ -87,4 +94,38 @@ pub fn notices(
         })
     };
     clients.into_iter().filter_map(notice).collect()
+}
+
+/// What clients are to be told when every session of a user ended. One notice without a session says so
+/// (§2.4), but to those that asked for a `sid` in each: they get one for each session that they were used in.
+pub fn notices_of_all(
+    tenant: &TenantScope,
+    keys: &TenantKeys,
+    user: UserId,
+    clients: Vec<(SessionClient, Vec<SessionId>)>,
+) -> Vec<LogoutNotice> {
+    let mut notices = Vec::new();
+    for (used, sessions) in clients {
+        let SessionClient {
+            client,
+            issuer_domain,
+        } = used;
+        let issuer = tenant.from_issuer(issuer_domain.as_ref());
+        let (Some(uri), Some(issuer)) = (&client.metadata.backchannel_logout_uri, issuer) else {
+            continue;
+        };
+        let ids: Vec<_> = if client.metadata.backchannel_logout_session_required {
+            sessions.iter().map(|id| Some(id.to_string())).collect()
+        } else {
+            vec![None]
+        };
+        notices.extend(ids.into_iter().map(|session_id| LogoutNotice {
+            tenant: issuer.clone(),
+            uri: uri.clone(),
+            subject: issue::subject(keys, &client, user),
+            session_id,
+            client_id: client.id.clone(),
+        }));
+    }
+    notices
 }

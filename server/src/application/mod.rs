@@ -27,6 +27,7 @@ pub mod profile;
 pub mod refresh;
 pub mod registration;
 pub mod revoke;
+pub mod sign_in_retention;
 pub mod signup;
 pub mod token;
 pub mod userinfo;

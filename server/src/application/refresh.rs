@@ -21,10 +21,10 @@ use crate::{
     app::App,
     domain::{
         audit::{Actor, Event, EventKind},
-        client::ClientId,
+        client::{ClientId, lifetimes::TokenLifetimes},
         grant::GrantView,
         id::{GrantId, SessionId},
-        refresh::{Lifetimes, Presented, RefreshToken, Refusal, Secret, Successor, UntrustedToken},
+        refresh::{Presented, RefreshToken, Refusal, Secret, Successor, UntrustedToken},
         secret::Key256,
         tenant::TenantScope,
         timestamp::Timestamp,
@@ -43,6 +43,8 @@ pub async fn refresh(
     let token =
         trusted(tenant, &keys, token).ok_or(Error::Unauthenticated(NotSignedIn::Malformed))?;
     let Rotated { grant, token } = rotate(app, tenant, &keys, client, &token, now).await?;
+    let issuer = tenant.from_issuer(grant.issuer_domain.as_ref());
+    let issuer = issuer.ok_or(Error::Unauthenticated(NotSignedIn::Ended))?;
     let request = AccessTokenRequest {
         grant: grant.id,
         client: &grant.client.id,
@@ -53,10 +55,11 @@ pub async fn refresh(
         authenticated_at: grant.authenticated_at,
         user: &grant.user,
         with_profile: true,
+        ttl: TokenLifetimes::of(tenant.policy(), &grant.client).access_token,
     };
     let not_after = grant.floor.absolute_end;
     let (access_token, access_token_ttl) =
-        issue::access_token(app, tenant, &keys, request, not_after, now)?;
+        issue::access_token(app, &issuer, &keys, request, not_after, now)?;
     Ok(SignedIn {
         tokens: Tokens {
             access_token,
@@ -137,20 +140,40 @@ pub async fn revoke(
     session: SessionId,
     grant: GrantId,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<Ended, Error> {
     let mut work = app.store.begin(tenant).await?;
     work.revoke_grant(grant, now).await?;
     work.commit().await?;
-    forget(app, tenant, session, &[grant]).await;
-    Ok(())
+    Ok(Ended::of([(session, grant)]))
 }
 
-/// Drops what is kept of grants that were just revoked.
-pub async fn forget(app: &App, tenant: &TenantScope, session: SessionId, grants: &[GrantId]) {
-    app.views.forget(tenant, session, grants).await;
-    if let Err(error) = app.rotations.forget(tenant, grants).await {
-        // The commit before decides; a record left behind only costs memory until its end.
-        tracing::warn!(session.id = %session, error = &error as &dyn std::error::Error, "hot records remain");
+/// What ended in the store just now. First the end is noted, then this is [forgotten](Self::forget): a
+/// request that doesn't come that far has left its entry in the audit log all the same.
+#[derive(Debug, Default)]
+#[must_use = "what is kept of it here counts for another second"]
+pub struct Ended {
+    pub sessions: Vec<SessionId>,
+    pub grants: Vec<GrantId>,
+}
+
+impl Ended {
+    pub fn of(pairs: impl IntoIterator<Item = (SessionId, GrantId)>) -> Self {
+        let (sessions, grants) = pairs.into_iter().unzip();
+        Self { sessions, grants }
+    }
+
+    /// Drops what caches and the hot store keep of it.
+    pub async fn forget(self, app: &App, tenant: &TenantScope) {
+        app.views.forget(tenant, &self.sessions, &self.grants).await;
+        if let Err(error) = app.rotations.forget(tenant, &self.grants).await {
+            // The commit before decides; a record left behind only costs memory until its end.
+            tracing::warn!(
+                session.id = ?self.sessions.first(),
+                grants = self.grants.len(),
+                error = &error as &dyn std::error::Error,
+                "hot records remain"
+            );
+        }
     }
 }
 
@@ -195,10 +218,7 @@ impl Attempt<'_> {
                     digest: self.token.secret.digest(),
                 },
                 successor: successor.clone(),
-                lifetimes: Lifetimes {
-                    idle: self.tenant.policy().refresh_idle_ttl(),
-                    retry_window: self.tenant.policy().refresh_retry_window(),
-                },
+                lifetimes: TokenLifetimes::of(self.tenant.policy(), &grant.client).refresh,
                 now: self.now,
                 clock_offset: self.app.clock.offset_micros(),
             };
@@ -216,7 +236,7 @@ impl Attempt<'_> {
             .grant(self.tenant, self.token.family, freshness)
             .await?;
         match grant {
-            Some(grant) if grant.ended(self.tenant.not_before()).is_none() => Ok(grant),
+            Some(grant) if grant.ended(self.tenant).is_none() => Ok(grant),
             _ => Err(Error::Unauthenticated(NotSignedIn::Ended)),
         }
     }
@@ -233,10 +253,6 @@ impl Attempt<'_> {
             vec![grant.id]
         };
         work.commit().await?;
-        self.app
-            .views
-            .forget(self.tenant, grant.session.id, &families)
-            .await;
         if first_seen {
             tracing::warn!(
                 event = "refresh_token_reuse",
@@ -253,6 +269,10 @@ impl Attempt<'_> {
                 .detail("session_id", grant.session.id.to_string());
             audit::note(self.app, self.tenant, Actor::Anonymous, event, self.now);
         }
+        self.app
+            .views
+            .forget(self.tenant, &[grant.session.id], &families)
+            .await;
         Ok(())
     }
 }

@@ -42,16 +42,17 @@ pub async fn revoke(
             .grant(tenant, token.family, Freshness::Now)
             .await?;
         if let Some(grant) = grant.filter(|grant| grant.client.id.as_str() == own) {
-            refresh::revoke(app, tenant, grant.session.id, grant.id, now).await?;
+            let ended = refresh::revoke(app, tenant, grant.session.id, grant.id, now).await?;
             tracing::info!(client.id = own, grant.id = %grant.id, "grant revoked by its client");
             let event = Event::new(EventKind::GrantRevoked)
                 .target(grant.id)
                 .detail("user_id", grant.user.id.to_string());
             let actor = Actor::Client(grant.client.id.clone());
             audit::note(app, tenant, actor, event, now);
+            ended.forget(app, tenant).await;
         }
     } else if let Some(claims) = keys.tokens.verify(token)
-        && claims.iss == tenant.issuer().as_str()
+        && tenant.is_issuer(&claims.iss)
         && claims.client_id == own
     {
         access_token::revoke(app, tenant, &claims, now)

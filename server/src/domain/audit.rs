@@ -8,6 +8,7 @@ use std::{fmt, net::IpAddr};
 use serde_json::{Map, Value};
 
 use super::{
+    audit_details,
     client::ClientId,
     id::{AuditEntryId, UserId},
     timestamp::Timestamp,
@@ -89,20 +90,27 @@ impl Event {
     }
 
     /// The members that a change made different, before and after.
-    pub fn change(mut self, before: &Value, after: &Value) -> Self {
+    pub fn change(self, before: &Value, after: &Value) -> Self {
         let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
             return self;
         };
-        let names = before
-            .keys()
-            .chain(after.keys().filter(|name| !before.contains_key(*name)));
-        let (mut was, mut is) = (Map::new(), Map::new());
-        for name in names.filter(|name| before.get(*name) != after.get(*name)) {
-            was.insert(name.clone(), before.get(name).cloned().unwrap_or_default());
-            is.insert(name.clone(), after.get(name).cloned().unwrap_or_default());
-        }
-        self.details.insert("before".to_owned(), Value::Object(was));
-        self.details.insert("after".to_owned(), Value::Object(is));
+        let (was, is) = audit_details::difference(before, after);
+        self.before(was).after(is)
+    }
+
+    /// What something was that is no more.
+    pub fn before(self, members: impl Into<Value>) -> Self {
+        self.detail("before", members)
+    }
+
+    /// What something is that is new.
+    pub fn after(self, members: impl Into<Value>) -> Self {
+        self.detail("after", members)
+    }
+
+    /// With details of a bounded size; `cut` among them when something is left out.
+    pub fn bounded(mut self) -> Self {
+        audit_details::bound(&mut self.details);
         self
     }
 }
@@ -173,6 +181,8 @@ event_kinds! {
     DomainVerified = "domain.verified",
     DomainChanged = "domain.changed",
     DomainRemoved = "domain.removed",
+    /// A call of the admin API was refused; `details.reason` says why.
+    AdminRefused = "admin.refused",
 }
 
 impl EventKind {

@@ -70,6 +70,10 @@ id_type!(
     UserId
 );
 id_type!(
+    /// Leave to become a user.
+    InvitationId
+);
+id_type!(
     /// One sign-in of a user; the `sid` of its tokens.
     SessionId
 );

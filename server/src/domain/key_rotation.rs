@@ -325,6 +325,20 @@ pub fn first_use(keys: &[KeyRecord], algorithm: SigningAlgorithm, now: Timestamp
     }
 }
 
+/// A key of an algorithm that tokens are to be signed with from now on, and that has none: it is published, and signs
+/// when verifiers know it. Until then another algorithm goes on.
+pub fn introduce(
+    keys: &[KeyRecord],
+    rules: &KeyRules,
+    algorithm: SigningAlgorithm,
+    now: Timestamp,
+) -> Result<Vec<Step>, KeyRefusal> {
+    match in_state(keys, algorithm, KeyState::Active) {
+        Some(_) => Ok(Vec::new()),
+        None => rotate(keys, rules, algorithm, now),
+    }
+}
+
 fn sign_at_once(keys: &[KeyRecord], algorithm: SigningAlgorithm, now: Timestamp) -> Step {
     match in_state(keys, algorithm, KeyState::Next) {
         Some(next) => Step::Move(next.moved(KeyState::Active, None, now)),

@@ -4,16 +4,21 @@
 //! is given; what should happen it answers, and `application` does it.
 
 pub mod audit;
+mod audit_details;
 pub mod authorization;
 pub mod branding;
 pub mod claims;
 pub mod claims_request;
 pub mod client;
 pub mod consent;
+pub mod custom_domain;
+pub mod domain_name;
 pub mod email;
 pub mod grant;
 pub mod id;
 pub mod idempotency;
+pub mod invitation;
+pub mod issuer;
 pub mod key_rotation;
 pub mod merge_patch;
 pub mod networks;
@@ -27,6 +32,7 @@ pub mod secret;
 pub mod session;
 pub mod signing_key;
 pub mod tenant;
+pub mod tenant_scope;
 pub mod timestamp;
 pub mod user;
 pub mod user_claims;

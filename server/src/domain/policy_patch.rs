@@ -7,7 +7,7 @@ use super::{
     merge_patch::merged,
     role::{self, MAX_ROLES},
     scope::Scopes,
-    tenant::Policy,
+    tenant::{Policy, rename_signup_open},
     violation::{Violation, Violations},
 };
 
@@ -15,7 +15,7 @@ const DAY: u32 = 24 * 3600;
 const MAX_LIST: usize = 100;
 
 /// Numbers and what they may be.
-const RANGES: [(&str, u32, u32); 12] = [
+pub const RANGES: [(&str, u32, u32); 13] = [
     ("access_token_ttl", 60, DAY),
     ("id_token_ttl", 60, DAY),
     ("refresh_idle_ttl", 300, 365 * DAY),
@@ -28,20 +28,33 @@ const RANGES: [(&str, u32, u32); 12] = [
     ("session_idle_ttl", 300, 365 * DAY),
     ("session_absolute_ttl", 300, 5 * 365 * DAY),
     ("registration_max_clients", 0, 100_000),
+    ("invitations_max_pending", 0, 100_000),
 ];
 
 /// The policy after a patch. Null sets a member back to its default.
 pub fn patched(policy: &Policy, patch: &Map<String, Value>) -> Result<Policy, Violations> {
     let (mut now, defaults) = (object(policy), object(&Policy::default()));
     let mut violations = Vec::new();
+    let mut patch = patch.clone();
+    if patch.contains_key("signup") && patch.contains_key("signup_open") {
+        violations.push(violation("signup_open", "is the old name of signup"));
+        patch.remove("signup_open");
+    } else if !rename_signup_open(&mut patch) {
+        violations.push(violation("signup_open", "must be true or false"));
+        patch.remove("signup_open");
+    }
+    let patch = &patch;
     for (name, value) in patch {
         let Some(default) = defaults.get(name) else {
             violations.push(violation(name, "is no setting"));
             continue;
         };
-        let value = if value.is_null() { default } else { value };
         let mut changed = now.clone();
-        changed.insert(name.clone(), merged(now.get(name), value));
+        let value = match value {
+            Value::Null => default.clone(),
+            value => merged(now.get(name), value),
+        };
+        changed.insert(name.clone(), value);
         match serde_json::from_value::<Policy>(Value::Object(changed.clone())) {
             Ok(_) => now = changed,
             // The text of the error may repeat the value; the rule is enough.
@@ -75,17 +88,29 @@ fn violation(name: &str, detail: impl Into<String>) -> Violation {
     }
 }
 
+/// The bounds of a number. Access and ID tokens live for a day at most, whatever a policy or a client says: a key
+/// that retires is published for longer than that.
+pub fn range_of(name: &str) -> Option<(u32, u32)> {
+    let range = RANGES.iter().find(|(known, ..)| *known == name);
+    range.map(|(_, least, most)| (*least, *most))
+}
+
 fn rule_of(name: &str) -> String {
     if name == "key_rotation_interval" {
         return format!("must be 0, or a number from {DAY} to {}", 5 * 365 * DAY);
     }
-    if let Some((_, least, most)) = RANGES.iter().find(|(known, ..)| *known == name) {
+    if let Some((least, most)) = range_of(name) {
         return format!("must be a number from {least} to {most}");
     }
     match name {
         "access_token_alg" => "must be RS256, ES256, PS256 or EdDSA",
         "registration" => "must be off, initial_access_token or open",
-        "signup_open" | "require_pkce" | "password_refuse_common" => "must be true or false",
+        "signup" => "must be open, closed or invitation",
+        "require_pkce" | "password_refuse_common" => "must be true or false",
+        "claims" => {
+            "must have access_token, some of name, email, email_verified and picture, and id_token, standard claims such \
+             as email; both may be missing"
+        }
         "branding" => {
             "must have logo_url, an https address, and accent, a colour such as #2f5bd8; both may be missing"
         }
@@ -147,6 +172,14 @@ fn broken_rules(policy: &Policy) -> impl Iterator<Item = Violation> {
         },
         "must be a scope that does not begin with tokenhouse:",
     );
+    for (name, repeated) in [
+        ("claims/access_token", repeats(&policy.claims.access_token)),
+        ("claims/id_token", repeats(&policy.claims.id_token)),
+    ] {
+        if repeated {
+            found.push(violation(name, "must name each claim once"));
+        }
+    }
     if policy.refresh_idle_ttl > policy.refresh_absolute_ttl {
         found.push(violation(
             "refresh_idle_ttl",
@@ -175,6 +208,10 @@ fn broken_rules(policy: &Policy) -> impl Iterator<Item = Violation> {
     found.into_iter()
 }
 
+fn repeats<T: PartialEq>(list: &[T]) -> bool {
+    (1..list.len()).any(|n| list[..n].contains(&list[n]))
+}
+
 /// Exactly as a browser says it: scheme, host and port, nothing else.
 fn is_origin(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|url| {
@@ -187,6 +224,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::tenant::SignupPolicy;
 
     fn patch(value: &Value) -> Result<Policy, Vec<String>> {
         let members = value.as_object().expect("an object");
@@ -222,6 +260,33 @@ mod tests {
             back.expect("valid").access_token_ttl,
             Policy::default().access_token_ttl
         );
+    }
+
+    #[test]
+    fn null_sets_every_member_back_to_its_default() {
+        let policy: Policy = serde_json::from_value(json!({
+            "roles": { "owner": { "permissions": ["tokenhouse:admin"] } },
+            "branding": { "accent": "#102030" },
+            "resources": ["https://api.example"],
+            "access_token_ttl": 60,
+        }))
+        .expect("a policy");
+        let all: Map<_, _> = object(&policy)
+            .into_iter()
+            .map(|(name, _)| (name, Value::Null))
+            .collect();
+        assert_eq!(patched(&policy, &all).expect("valid"), Policy::default());
+    }
+
+    #[test]
+    fn the_old_name_of_signup_means_what_it_meant() {
+        let closed = patch(&json!({ "signup_open": false })).expect("valid");
+        assert_eq!(closed.signup, SignupPolicy::Closed);
+        for value in [json!(true), Value::Null] {
+            let members = json!({ "signup_open": value });
+            let open = patched(&closed, members.as_object().expect("an object"));
+            assert_eq!(open.expect("valid").signup, SignupPolicy::Open, "{members}");
+        }
     }
 
     #[test]
@@ -261,6 +326,19 @@ mod tests {
                 "/refresh_idle_ttl",
             ),
             (json!({ "is_admin": true }), "/is_admin"),
+            (json!({ "signup": "maybe" }), "/signup"),
+            (json!({ "signup": true }), "/signup"),
+            (json!({ "signup_open": "open" }), "/signup_open"),
+            (
+                json!({ "signup_open": true, "signup": "open" }),
+                "/signup_open",
+            ),
+            (json!({ "claims": { "access_token": ["sub"] } }), "/claims"),
+            (json!({ "claims": { "id_token": ["roles"] } }), "/claims"),
+            (
+                json!({ "claims": { "id_token": ["email", "email"] } }),
+                "/claims/id_token",
+            ),
         ] {
             assert_eq!(
                 patch(&value).err(),

@@ -15,6 +15,9 @@ const RESERVED: &str = "tokenhouse:";
 /// More roles would make tokens that fit into no header.
 pub const MAX_ROLES: usize = 100;
 const MAX_PERMISSIONS: usize = 100;
+/// What a user's roles may add to a token, in bytes: with the rest of it, it has to fit into a cookie, of which
+/// browsers keep 4 KiB (RFC 6265 §6.1), three quarters of that before Base64.
+const MAX_CLAIMS: usize = 1_500;
 
 /// The name of a role: `[a-z0-9]` and then up to 63 of `[a-z0-9._/-]`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,6 +89,11 @@ pub struct Role {
 }
 
 impl Role {
+    /// What its permissions add to a token.
+    fn length(&self) -> usize {
+        self.permissions.iter().map(|one| one.0.len() + 3).sum()
+    }
+
     /// The rule that the role breaks, if any.
     pub fn broken_rule(&self) -> Option<&'static str> {
         let text = self.description.as_deref().unwrap_or_default();
@@ -93,6 +101,8 @@ impl Role {
             Some("must have a description of at most 200 characters and no control characters")
         } else if self.permissions.len() > MAX_PERMISSIONS {
             Some("must have at most 100 permissions")
+        } else if self.length() > MAX_CLAIMS {
+            Some("must have permissions of at most 1500 characters in all")
         } else {
             None
         }
@@ -187,6 +197,12 @@ impl<'a> Roles<'a> {
         Self(user.roles.iter().filter_map(known).collect())
     }
 
+    /// Whether tokens have room for them.
+    pub fn fit_into_tokens(&self) -> bool {
+        let length = |(name, role): &(&RoleName, &Role)| name.as_str().len() + 3 + role.length();
+        self.0.iter().map(length).sum::<usize>() <= MAX_CLAIMS
+    }
+
     /// The widest power over the tenant.
     pub fn admin(&self) -> Option<AdminScope> {
         self.permissions(|_| true)
@@ -214,6 +230,10 @@ impl<'a> Roles<'a> {
             .collect();
         entitlements.sort();
         entitlements.dedup();
+        if !self.fit_into_tokens() {
+            // The roles grew after they were given: a token that nobody can carry would lock the user out.
+            entitlements.clear();
+        }
         let held = self.0.iter().filter(|(_, role)| speaks(role));
         RoleClaims {
             roles: held.map(|(name, _)| name.to_string()).collect(),

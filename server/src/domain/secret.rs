@@ -40,6 +40,13 @@ impl TokenKind for RegistrationAccess {
 #[derive(Debug)]
 pub enum InitialAccess {}
 impl TokenKind for InitialAccess {
+    const PREFIX: &'static str = "tha_";
+}
+
+/// What lets somebody who was invited become a user.
+#[derive(Debug)]
+pub enum Invitation {}
+impl TokenKind for Invitation {
     const PREFIX: &'static str = "thi_";
 }
 

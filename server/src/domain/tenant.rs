@@ -1,13 +1,18 @@
-//! Tenants, and the proof that work happens inside one.
+//! Tenants, and what they decide for themselves.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
-    branding::Accent, id::TenantId, role::RoleDefinitions, signing_key::SigningAlgorithm,
-    timestamp::Timestamp,
+    branding::Accent, custom_domain::HeldDomains, id::TenantId, role::RoleDefinitions,
+    signing_key::SigningAlgorithm, timestamp::Timestamp, user_claims::TokenClaims,
+};
+pub use super::{
+    issuer::Issuer,
+    tenant_scope::{TenantScope, TenantSuspended},
 };
 
 /// The part of a URL that names a tenant: `[a-z0-9](-?[a-z0-9])*`, 1 to 63 characters.
@@ -55,30 +60,6 @@ impl fmt::Debug for Slug {
     }
 }
 
-/// The `iss` of a tenant's tokens and the base of its URLs, without a trailing slash.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Issuer(String);
-
-impl Issuer {
-    /// `{PUBLIC_URL}/t/{slug}`. Only configuration goes in, never a request header.
-    pub fn of(public_url: &Url, slug: &Slug) -> Self {
-        Self(format!(
-            "{}/t/{slug}",
-            public_url.as_str().trim_end_matches('/')
-        ))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Issuer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// Whether a tenant serves its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TenantState {
@@ -103,6 +84,8 @@ pub struct Tenant {
     pub keys_version: i64,
     /// Until when a JWK Set may be cached that was told to be fresh for longer than one is now.
     pub jwks_cached_until: Option<Timestamp>,
+    /// The hosts that are its own.
+    pub domains: HeldDomains,
 }
 
 /// What a tenant decides for itself. Members a stored policy doesn't have keep their defaults, so
@@ -135,8 +118,10 @@ pub struct Policy {
     pub session_absolute_ttl: u32,
     /// Resource indicators (RFC 8707) that every client may ask tokens for.
     pub resources: Vec<String>,
-    /// Anyone may sign up.
-    pub signup_open: bool,
+    /// Who may sign up.
+    pub signup: SignupPolicy,
+    /// How many invitations may wait to be accepted at a time.
+    pub invitations_max_pending: u32,
     /// How many characters a new password must have.
     pub password_min_length: u32,
     /// Whether new passwords that are easy to guess are refused.
@@ -152,8 +137,51 @@ pub struct Policy {
     /// Clients that register themselves must use PKCE, also when they have credentials.
     pub require_pkce: bool,
     pub branding: Branding,
+    /// What tokens say of users, besides who they are.
+    pub claims: TokenClaims,
     /// What the names of roles mean.
     pub roles: RoleDefinitions,
+}
+
+/// Who may make an account for themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignupPolicy {
+    /// Anyone.
+    #[default]
+    Open,
+    /// Nobody: invitations wait until this changes.
+    Closed,
+    /// Whoever was invited.
+    Invitation,
+}
+
+impl SignupPolicy {
+    pub const ALL: [Self; 3] = [Self::Open, Self::Closed, Self::Invitation];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Invitation => "invitation",
+        }
+    }
+}
+
+/// Puts `signup` in the place of `signup_open`, which said the same before there were invitations; for stored
+/// policies, and for callers that still send it. `false` when it is neither true, false nor null.
+pub fn rename_signup_open(members: &mut Map<String, Value>) -> bool {
+    let signup = match members.get("signup_open") {
+        None => return true,
+        Some(Value::Null) => Value::Null,
+        Some(Value::Bool(true)) => SignupPolicy::Open.name().into(),
+        Some(Value::Bool(false)) => SignupPolicy::Closed.name().into(),
+        Some(_) => return false,
+    };
+    members.remove("signup_open");
+    members.entry("signup").or_insert(signup);
+    true
 }
 
 /// Who may register clients at the registration endpoint (RFC 7591 §3).
@@ -194,7 +222,8 @@ impl Default for Policy {
             session_idle_ttl: 24 * 3600,
             session_absolute_ttl: 30 * 24 * 3600,
             resources: Vec::new(),
-            signup_open: true,
+            signup: SignupPolicy::Open,
+            invitations_max_pending: 1_000,
             password_min_length: 8,
             password_refuse_common: true,
             registration: RegistrationPolicy::Off,
@@ -203,12 +232,21 @@ impl Default for Policy {
             audit_retention_days: 365,
             require_pkce: true,
             branding: Branding::default(),
+            claims: TokenClaims::default(),
             roles: RoleDefinitions::new(),
         }
     }
 }
 
 impl Policy {
+    /// Reads a policy as this or an earlier version stored it.
+    pub fn from_stored(text: &str) -> Result<Self, serde_json::Error> {
+        let mut members: Map<String, Value> = serde_json::from_str(text)?;
+        // What isn't renamed is unknown, and ignored like everything else that is.
+        rename_signup_open(&mut members);
+        serde_json::from_value(Value::Object(members))
+    }
+
     pub fn access_token_ttl(&self) -> Duration {
         Duration::from_secs(self.access_token_ttl.into())
     }
@@ -221,41 +259,12 @@ impl Policy {
         Duration::from_secs(self.refresh_absolute_ttl.into())
     }
 
-    /// Never more than 300 s, whatever is stored: within it a stolen parent works.
-    pub fn refresh_retry_window(&self) -> Duration {
-        Duration::from_secs(self.refresh_retry_window.min(300).into())
+    pub fn id_token_ttl(&self) -> Duration {
+        Duration::from_secs(self.id_token_ttl.into())
     }
-}
 
-/// A suspended tenant was asked to serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the tenant is suspended")]
-pub struct TenantSuspended;
-
-/// Proof that a tenant exists and serves: whoever holds one may work inside that tenant and no
-/// other. The only makers are [`Tenant::enter`] and, for administrators, [`Tenant::administer`]. Cheap to
-/// clone.
-#[derive(Clone)]
-pub struct TenantScope(Arc<Inner>);
-
-struct Inner {
-    tenant: Tenant,
-    issuer: Issuer,
-}
-
-impl Tenant {
-    /// Enters the tenant, if it serves.
-    pub fn enter(self, public_url: &Url) -> Result<TenantScope, TenantSuspended> {
-        match self.state {
-            TenantState::Active => {
-                let issuer = Issuer::of(public_url, &self.slug);
-                Ok(TenantScope(Arc::new(Inner {
-                    tenant: self,
-                    issuer,
-                })))
-            }
-            TenantState::Suspended => Err(TenantSuspended),
-        }
+    pub fn refresh_retry_window(&self) -> Duration {
+        Duration::from_secs(self.refresh_retry_window.into())
     }
 }
 
@@ -268,62 +277,6 @@ impl Tenant {
         } else {
             self.jwks_cached_until
         }
-    }
-
-    /// Enters the tenant to administer it, whether it serves or not.
-    pub fn administer(self, public_url: &Url) -> TenantScope {
-        let issuer = Issuer::of(public_url, &self.slug);
-        TenantScope(Arc::new(Inner {
-            tenant: self,
-            issuer,
-        }))
-    }
-}
-
-impl TenantScope {
-    pub fn id(&self) -> TenantId {
-        self.0.tenant.id
-    }
-
-    pub fn slug(&self) -> &Slug {
-        &self.0.tenant.slug
-    }
-
-    pub fn issuer(&self) -> &Issuer {
-        &self.0.issuer
-    }
-
-    pub fn policy(&self) -> &Policy {
-        &self.0.tenant.policy
-    }
-
-    pub fn name(&self) -> &str {
-        &self.0.tenant.name
-    }
-
-    /// Whether the tenant serves its users; administrators may see one that doesn't.
-    pub fn serves(&self) -> bool {
-        self.0.tenant.state == TenantState::Active
-    }
-
-    /// Counts changes to the keys and to what rules them.
-    pub fn keys_version(&self) -> i64 {
-        self.0.tenant.keys_version
-    }
-
-    /// The tenant as the directory knows it.
-    pub fn tenant(&self) -> &Tenant {
-        &self.0.tenant
-    }
-
-    pub fn not_before(&self) -> Option<Timestamp> {
-        self.0.tenant.not_before
-    }
-}
-
-impl fmt::Debug for TenantScope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TenantScope").field(self.slug()).finish()
     }
 }
 
@@ -355,17 +308,8 @@ mod tests {
     }
 
     #[test]
-    fn the_issuer_has_no_trailing_slash() {
-        let slug = Slug::parse("acme").expect("a slug");
-        for base in ["https://id.example.com", "https://id.example.com/"] {
-            let issuer = Issuer::of(&Url::parse(base).expect("a URL"), &slug);
-            assert_eq!(issuer.as_str(), "https://id.example.com/t/acme");
-        }
-    }
-
-    #[test]
     fn an_old_policy_gets_the_defaults_of_new_members() {
-        let policy: Policy = serde_json::from_str(r#"{"access_token_ttl":60}"#).expect("a policy");
+        let policy = Policy::from_stored(r#"{"access_token_ttl":60}"#).expect("a policy");
         assert_eq!(
             policy,
             Policy {
@@ -373,5 +317,24 @@ mod tests {
                 ..Policy::default()
             }
         );
+    }
+
+    #[test]
+    fn a_policy_from_before_invitations_means_what_it_meant() {
+        for (text, signup) in [
+            ("{}", SignupPolicy::Open),
+            (r#"{"signup_open":true}"#, SignupPolicy::Open),
+            (r#"{"signup_open":false}"#, SignupPolicy::Closed),
+            (r#"{"signup":"invitation"}"#, SignupPolicy::Invitation),
+            (
+                r#"{"signup":"invitation","signup_open":true}"#,
+                SignupPolicy::Invitation,
+            ),
+        ] {
+            let policy = Policy::from_stored(text).expect("a policy");
+            assert_eq!(policy.signup, signup, "{text}");
+            let again = serde_json::to_string(&policy).expect("JSON");
+            assert_eq!(Policy::from_stored(&again).ok(), Some(policy), "{text}");
+        }
     }
 }

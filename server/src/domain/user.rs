@@ -104,6 +104,12 @@ impl DisplayName {
     }
 }
 
+impl From<DisplayName> for String {
+    fn from(name: DisplayName) -> Self {
+        name.0
+    }
+}
+
 /// Where a picture of the user is: an absolute http or https URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AvatarUrl(String);

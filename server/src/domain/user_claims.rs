@@ -1,5 +1,6 @@
 //! Claims about users (OIDC Core §5.1 and §5.4): what a scope or the `claims` parameter asks for.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{claims_request::ClaimsRequest, scope::Scopes, user::User};
@@ -65,10 +66,95 @@ pub fn for_userinfo(user: &User, scope: &Scopes, request: &ClaimsRequest) -> Map
     })
 }
 
-/// What an ID token says of the user: what was asked for by name. The claims of scopes are the user
-/// info endpoint's (OIDC Core §5.4).
-pub fn for_id_token(user: &User, request: &ClaimsRequest) -> Map<String, Value> {
-    of(user, |claim| request.id_token.contains_key(claim))
+/// What an ID token says of the user: what was asked for by name, and of the granted scopes what the tenant
+/// lets ID tokens carry. All the rest is the user info endpoint's (OIDC Core §5.4).
+pub fn for_id_token(
+    user: &User,
+    scope: &Scopes,
+    request: &ClaimsRequest,
+    carried: &[UserClaim],
+) -> Map<String, Value> {
+    of(user, |claim| {
+        let carried = carried.iter().any(|one| one.as_str() == claim);
+        request.id_token.contains_key(claim)
+            || (carried && scope_of(claim).is_some_and(|of| scope.contains(of)))
+    })
+}
+
+/// What tokens say of users, besides who they are: a tenant's choice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TokenClaims {
+    /// In access tokens for the tenant's own clients. Those of other clients never say any of it.
+    pub access_token: Vec<AccessTokenClaim>,
+    /// In ID tokens, of what the granted scopes cover. Everybody finds it at the user info endpoint.
+    pub id_token: Vec<UserClaim>,
+}
+
+impl Default for TokenClaims {
+    fn default() -> Self {
+        Self {
+            access_token: AccessTokenClaim::ALL.to_vec(),
+            id_token: Vec::new(),
+        }
+    }
+}
+
+/// A claim that access tokens may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessTokenClaim {
+    Name,
+    Email,
+    EmailVerified,
+    Picture,
+}
+
+impl AccessTokenClaim {
+    pub const ALL: [Self; 4] = [Self::Name, Self::Email, Self::EmailVerified, Self::Picture];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Email => "email",
+            Self::EmailVerified => "email_verified",
+            Self::Picture => "picture",
+        }
+    }
+}
+
+/// The name of a claim about users.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserClaim(String);
+
+/// Why a text is no [`UserClaim`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a standard claim about users (OIDC Core §5.1)")]
+pub struct NotAUserClaim;
+
+impl UserClaim {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for UserClaim {
+    type Error = NotAUserClaim;
+
+    fn try_from(text: String) -> Result<Self, NotAUserClaim> {
+        if scope_of(&text).is_some() {
+            Ok(Self(text))
+        } else {
+            Err(NotAUserClaim)
+        }
+    }
+}
+
+impl From<UserClaim> for String {
+    fn from(claim: UserClaim) -> Self {
+        claim.0
+    }
 }
 
 /// The known claims that are `wanted`.
@@ -162,10 +248,44 @@ mod tests {
         assert_eq!(names_of("openid", text), ["name"]);
         let request = ClaimsRequest::parse(text).expect("a request");
         assert_eq!(
-            for_id_token(&ada(), &request).keys().collect::<Vec<_>>(),
-            ["email"]
+            id_token_names("openid", &request, &["name"]),
+            ["email"],
+            "no scope covers the name"
         );
         assert_eq!(implied_scopes(&request).to_string(), "profile email");
+    }
+
+    fn id_token_names(scope: &str, request: &ClaimsRequest, carried: &[&str]) -> Vec<String> {
+        let scope = Scopes::parse(scope).expect("scopes");
+        let carried: Result<Vec<_>, _> = carried
+            .iter()
+            .map(|name| UserClaim::try_from((*name).to_owned()))
+            .collect();
+        let claims = for_id_token(&ada(), &scope, request, &carried.expect("claims"));
+        claims.into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn an_id_token_carries_what_the_tenant_chose_within_the_granted_scopes() {
+        let none = ClaimsRequest::default();
+        for (scope, carried, expected) in [
+            ("openid profile email", &[][..], &[][..]),
+            (
+                "openid profile email",
+                &["email", "name"],
+                &["email", "name"],
+            ),
+            ("openid email", &["email", "name"], &["email"]),
+            // There is none to tell.
+            ("openid phone", &["phone_number"], &[]),
+        ] {
+            assert_eq!(
+                id_token_names(scope, &none, carried),
+                expected,
+                "{scope} {carried:?}"
+            );
+        }
+        assert!(UserClaim::try_from("sub".to_owned()).is_err());
     }
 
     #[test]

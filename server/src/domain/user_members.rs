@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     email::EmailAddress,
-    role::RoleName,
+    role::{RoleName, Roles},
     tenant::Policy,
     timestamp::Timestamp,
     user::{AvatarUrl, DisplayName, ExternalId, User, UserState},
@@ -15,6 +15,9 @@ use super::{
 
 /// More would make tokens that fit into no header.
 const MAX_ROLES_OF_A_USER: usize = 50;
+
+/// An address may be longer than a name.
+const MAX_NAME: usize = 200;
 
 /// Members that are read elsewhere, or are told and never set.
 const NOT_OURS: [&str; 5] = [
@@ -83,9 +86,13 @@ pub fn created(
         return Err(Violations::one("/email", "is missing"));
     }
     if members.get("name").is_none_or(Value::is_null) {
-        // Many systems know their users by address alone.
-        let email = members.get("email").cloned().unwrap_or_default();
-        members.insert("name".to_owned(), email);
+        // Many systems know their users by address alone. One that is wrong is complained about as such.
+        members.remove("name");
+        let email = members.get("email").and_then(Value::as_str);
+        if let Some(email) = email.filter(|email| EmailAddress::parse(email).is_ok()) {
+            let name: String = email.chars().take(MAX_NAME).collect();
+            members.insert("name".to_owned(), name.into());
+        }
     }
     let at = blank.created_at;
     let user = patched(blank, &members, policy, at)?;
@@ -194,6 +201,12 @@ impl Reader<'_> {
         roles.sort();
         roles.dedup();
         self.user.roles = roles;
+        if !Roles::of(&self.user, self.policy).fit_into_tokens() {
+            self.note(
+                "roles",
+                "must have names and permissions of at most 1500 characters in all: tokens carry them",
+            );
+        }
     }
 }
 
@@ -299,5 +312,20 @@ mod tests {
             "Bob@example.com"
         );
         assert!(made(json!({ "name": "Bob" })).is_err());
+        let domain = vec!["x".repeat(60); 3].join(".");
+        let long = format!("bob@{domain}.example.com");
+        assert!(long.len() < MAX_NAME && made(json!({ "email": long })).is_ok());
+        let long = format!("{}@{domain}.example.com", "b".repeat(50));
+        assert_eq!(
+            made(json!({ "email": long })).expect("valid").as_str(),
+            &long[..MAX_NAME]
+        );
+        let wrong = made(json!({ "email": "nothing" })).expect_err("no address");
+        let pointers: Vec<_> = wrong
+            .list()
+            .iter()
+            .map(|one| one.pointer.as_str())
+            .collect();
+        assert_eq!(pointers, ["/email"], "nobody sent a name");
     }
 }

@@ -11,7 +11,10 @@ pub struct Violation {
     pub detail: String,
 }
 
-/// Every broken rule of one input, in the order of its members. Never empty.
+/// How many broken rules are listed: an input of thousands must not make an answer of thousands.
+const MOST: usize = 20;
+
+/// The broken rules of one input, in the order of its members. Never empty, and never long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violations(Vec<Violation>);
 
@@ -25,7 +28,16 @@ impl Violations {
     }
 
     /// Several, or nothing when there are none.
-    pub fn from_list(violations: Vec<Violation>) -> Option<Self> {
+    pub fn from_list(mut violations: Vec<Violation>) -> Option<Self> {
+        if violations.len() > MOST {
+            let more = violations.len() - MOST;
+            violations.truncate(MOST);
+            violations.shrink_to_fit();
+            violations.push(Violation {
+                pointer: String::new(),
+                detail: format!("is wrong in {more} more places, which are not listed"),
+            });
+        }
         (!violations.is_empty()).then_some(Self(violations))
     }
 
@@ -56,3 +68,27 @@ impl fmt::Display for Violations {
 }
 
 impl std::error::Error for Violations {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_is_cut_and_says_so() {
+        let of = |n: usize| {
+            let one = |n| Violation {
+                pointer: format!("/{n}"),
+                detail: "is wrong".to_owned(),
+            };
+            Violations::from_list((0..n).map(one).collect())
+        };
+        assert_eq!(of(0), None);
+        assert_eq!(of(MOST).map(|all| all.list().len()), Some(MOST));
+        let many = of(8_000).expect("violations");
+        assert_eq!(many.list().len(), MOST + 1);
+        assert_eq!(
+            many.list()[MOST].detail,
+            "is wrong in 7980 more places, which are not listed"
+        );
+    }
+}

@@ -1,7 +1,8 @@
 //! The accept loop: HTTP/1.1 with the bounds that the framework's own server lacks.
 //!
 //! A peer that sends its header byte by byte is cut off, a connection's buffer is bounded, small
-//! answers leave at once (`TCP_NODELAY`), and a stop finishes what is in flight.
+//! answers leave at once (`TCP_NODELAY`), and a stop finishes what is in flight. A request that may change
+//! something runs to its end also when its peer goes away: see [`ToItsEnd`].
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -17,8 +18,10 @@ use poem::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
+
+use super::to_its_end::ToItsEnd;
 
 /// How long a header may take to arrive, and how long a connection may idle between requests.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,9 +30,16 @@ const MAX_HEAD: usize = 32 * 1024;
 /// Header fields of one request.
 const MAX_HEADERS: usize = 100;
 /// Connections at a time. Further ones wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 10_000;
+const MAX_CONNECTIONS: u32 = 10_000;
 /// How long requests in flight have when the server stops.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
+
+/// Held by a connection and by whatever goes on for its requests after it is gone: together they are
+/// bounded, and a stop waits for them.
+#[derive(Clone, Debug)]
+pub struct InFlight {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
 
 /// Binds a listener whose port can be taken again right after a restart.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -53,7 +63,7 @@ pub async fn serve<E: Endpoint + 'static>(
 ) {
     let endpoint = Arc::new(endpoint);
     let graceful = GracefulShutdown::new();
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -64,7 +74,7 @@ pub async fn serve<E: Endpoint + 'static>(
             accepted = accept(&listener, &connections) => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let Some((stream, peer, permit)) = accepted else {
+        let Some((stream, peer, in_flight)) = accepted else {
             continue;
         };
         let local = stream.local_addr().map_or_else(
@@ -72,8 +82,10 @@ pub async fn serve<E: Endpoint + 'static>(
             |local| LocalAddr(Addr::SocketAddr(local)),
         );
         let endpoint = Arc::clone(&endpoint);
+        let of_requests = in_flight.clone();
         let service = service_fn(move |request| {
-            let answer = answer(Arc::clone(&endpoint), request, local.clone(), peer);
+            let endpoint = Arc::clone(&endpoint);
+            let answer = answer(endpoint, request, local.clone(), peer, of_requests.clone());
             async move { answer.await.map(http::Response::from) }
         });
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
@@ -82,11 +94,16 @@ pub async fn serve<E: Endpoint + 'static>(
             if let Err(error) = connection.await {
                 tracing::trace!(%error, "a connection ended early");
             }
-            drop(permit);
+            drop(in_flight);
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown())
+    let all_ended = async {
+        graceful.shutdown().await;
+        // What went on without its connection holds a permit as well.
+        let _all = connections.acquire_many(MAX_CONNECTIONS).await;
+    };
+    if tokio::time::timeout(DRAIN_TIMEOUT, all_ended)
         .await
         .is_err()
     {
@@ -97,7 +114,7 @@ pub async fn serve<E: Endpoint + 'static>(
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, InFlight)> {
     let permit = Arc::clone(connections).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, peer)) => {
@@ -105,7 +122,10 @@ async fn accept(
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::trace!(%error, "TCP_NODELAY was refused");
             }
-            Some((stream, peer, permit))
+            let in_flight = InFlight {
+                _permit: Arc::new(permit),
+            };
+            Some((stream, peer, in_flight))
         }
         Err(error) => {
             // Out of file descriptors, most likely: trying again at once would only spin.
@@ -117,21 +137,83 @@ async fn accept(
 }
 
 /// One request, on whatever connection.
-async fn answer<E: Endpoint>(
+async fn answer<E: Endpoint + 'static>(
     endpoint: Arc<E>,
     request: http::Request<Incoming>,
     local: LocalAddr,
     peer: SocketAddr,
+    in_flight: InFlight,
 ) -> Result<poem::Response, Infallible> {
-    let request = (
+    let only_reads = request.method().is_safe();
+    let mut request: poem::Request = (
         request,
         local,
         RemoteAddr(Addr::SocketAddr(peer)),
         Scheme::HTTP,
     )
         .into();
-    Ok(endpoint
-        .call(request)
-        .await
-        .map_or_else(poem::Error::into_response, IntoResponse::into_response))
+    request.extensions_mut().insert(in_flight.clone());
+    let call = async move {
+        endpoint
+            .call(request)
+            .await
+            .map_or_else(poem::Error::into_response, IntoResponse::into_response)
+    };
+    Ok(if only_reads {
+        call.await
+    } else {
+        ToItsEnd::new(call, in_flight).await
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use poem::{Endpoint, IntoEndpoint, Route, endpoint::make};
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    const WORK: Duration = Duration::from_millis(300);
+
+    /// Counts the requests that it answered, each after a while.
+    fn slow(done: &Arc<AtomicUsize>) -> impl Endpoint + 'static {
+        let done = Arc::clone(done);
+        Route::new()
+            .at(
+                "/",
+                make(move |_| {
+                    let done = Arc::clone(&done);
+                    async move {
+                        tokio::time::sleep(WORK).await;
+                        done.fetch_add(1, Ordering::SeqCst);
+                    }
+                }),
+            )
+            .into_endpoint()
+    }
+
+    #[tokio::test]
+    async fn a_change_whose_peer_went_away_is_finished_before_the_stop() {
+        let done = Arc::new(AtomicUsize::new(0));
+        let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopped) = watch::channel(false);
+        let server = tokio::spawn(serve(listener, slow(&done), stopped));
+        for method in ["POST", "PATCH", "DELETE", "GET"] {
+            let mut peer = TcpStream::connect(address).await.expect("a connection");
+            let head = format!("{method} / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+            peer.write_all(head.as_bytes()).await.expect("sent");
+            // Long enough for the server to have begun, and not to have ended.
+            tokio::time::sleep(WORK / 3).await;
+        }
+        stop.send_replace(true);
+        server.await.expect("no panic");
+        assert_eq!(
+            done.load(Ordering::SeqCst),
+            3,
+            "reading is broken off, changes aren't"
+        );
+    }
 }

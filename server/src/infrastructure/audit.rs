@@ -7,21 +7,30 @@ use std::{
     collections::{HashMap, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::{sync::Notify, task::AbortHandle, time::sleep};
+use prometheus_client::metrics::counter::Counter;
+use tokio::{
+    sync::Notify,
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
 
+use super::audit_floods::Floods;
 use crate::{
     application::{
         error::StoreError,
         ports::{AuditLog, Store},
     },
     domain::{audit::Entry, id::TenantId, tenant::TenantScope},
+    infrastructure::metrics::{self, MetricsBuilder},
 };
 
 /// How long entries are gathered before they are written.
 const GATHERED_FOR: Duration = Duration::from_millis(200);
+/// How often to look whether something that was counted is to be written.
+const COUNTED_FOR: Duration = Duration::from_secs(5);
 /// How long to leave a store alone that just failed.
 const RETRIED_AFTER: Duration = Duration::from_secs(1);
 /// How many entries one statement writes: Postgres binds at most 65,535 values.
@@ -39,9 +48,11 @@ struct Shared {
     store: Arc<dyn Store>,
     waiting: Mutex<VecDeque<(TenantScope, Entry)>>,
     capacity: usize,
+    floods: Mutex<Floods>,
     arrived: Notify,
     /// Held while writing, so that a flush at shutdown also waits for the batch under way.
     writing: tokio::sync::Mutex<()>,
+    unwritten: Counter,
 }
 
 impl fmt::Debug for AuditWriter {
@@ -57,15 +68,33 @@ impl AuditWriter {
             store,
             waiting: Mutex::default(),
             capacity: capacity.max(1),
+            floods: Mutex::default(),
             arrived: Notify::new(),
             writing: tokio::sync::Mutex::new(()),
+            unwritten: Counter::default(),
         });
         let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
         Self { shared, task }
     }
 
+    /// Adds what is known of the queue.
+    pub fn register(&self, metrics: &mut MetricsBuilder) {
+        let shared = Arc::downgrade(&self.shared);
+        metrics.sample(
+            "audit_backlog",
+            "Entries of the audit log that are not written yet",
+            move || metrics::sample_of(shared.upgrade().map(|shared| shared.lock().len())),
+        );
+        metrics.add(
+            "audit_unwritten",
+            "Entries of the audit log that went to the server's own log because the database didn't take them",
+            self.shared.unwritten.clone(),
+        );
+    }
+
     /// Writes all that waits, now.
     pub async fn flush(&self) -> Result<(), StoreError> {
+        self.shared.take_counted(true);
         self.shared.flush().await
     }
 
@@ -73,22 +102,21 @@ impl AuditWriter {
     pub fn give_up(&self) {
         let left: Vec<_> = self.shared.lock().drain(..).collect();
         for (tenant, entry) in left {
-            log_whole(&tenant, &entry);
+            self.shared.log_whole(&tenant, &entry);
         }
     }
 }
 
 impl AuditLog for AuditWriter {
     fn record(&self, tenant: &TenantScope, entry: Entry) {
-        let mut waiting = self.shared.lock();
-        if waiting.len() >= self.shared.capacity {
-            drop(waiting);
-            log_whole(tenant, &entry);
-            return;
+        self.shared.record(tenant, entry);
+    }
+
+    fn record_often(&self, tenant: &TenantScope, entry: Entry) {
+        let first = self.shared.floods().admit(tenant, entry, Instant::now());
+        if let Some(first) = first {
+            self.shared.record(tenant, first);
         }
-        waiting.push_back((tenant.clone(), entry));
-        drop(waiting);
-        self.shared.arrived.notify_one();
     }
 }
 
@@ -98,19 +126,22 @@ impl Drop for AuditWriter {
     }
 }
 
-fn log_whole(tenant: &TenantScope, entry: &Entry) {
-    tracing::error!(
-        tenant = %tenant.slug(),
-        entry = ?entry,
-        "an entry of the audit log could not be stored"
-    );
-}
-
 impl Shared {
+    fn log_whole(&self, tenant: &TenantScope, entry: &Entry) {
+        self.unwritten.inc();
+        tracing::error!(
+            tenant = %tenant.slug(),
+            entry = ?entry,
+            "an entry of the audit log could not be stored"
+        );
+    }
+
     async fn run(self: Arc<Self>) {
         loop {
-            self.arrived.notified().await;
-            sleep(GATHERED_FOR).await;
+            if timeout(COUNTED_FOR, self.arrived.notified()).await.is_ok() {
+                sleep(GATHERED_FOR).await;
+            }
+            self.take_counted(false);
             while let Err(error) = self.flush().await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -125,6 +156,30 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, VecDeque<(TenantScope, Entry)>> {
         // Nothing panics while it is held, and a queue is whole between its calls.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn floods(&self) -> MutexGuard<'_, Floods> {
+        // Nothing panics while it is held either.
+        self.floods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, tenant: &TenantScope, entry: Entry) {
+        let mut waiting = self.lock();
+        if waiting.len() >= self.capacity {
+            drop(waiting);
+            self.log_whole(tenant, &entry);
+            return;
+        }
+        waiting.push_back((tenant.clone(), entry));
+        drop(waiting);
+        self.arrived.notify_one();
+    }
+
+    fn take_counted(&self, all: bool) {
+        let due = self.floods().due(Instant::now(), all);
+        for (tenant, entry) in due {
+            self.record(&tenant, entry);
+        }
     }
 
     /// Writes batch by batch. An entry leaves the queue when it is written: what is not is tried again, and
@@ -151,7 +206,7 @@ impl Shared {
             work.commit().await
         };
         match write.await {
-            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Contended(_))) => Err(error),
             // The tenant is gone, or the store will never take it: it would hold the others up for ever.
             Err(error) => {
                 tracing::error!(
@@ -159,7 +214,7 @@ impl Shared {
                     "entries of the audit log were refused"
                 );
                 for entry in entries {
-                    log_whole(tenant, entry);
+                    self.log_whole(tenant, entry);
                 }
                 Ok(())
             }

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { chromium } from 'playwright-core';
 import { check, settings } from './browser.mjs';
 
-const { issuer, web, username, password, chromium: executablePath, screenshots } = settings;
+const { issuer, web, invitation, username, password, chromium: executablePath, screenshots } = settings;
 let posted;
 const rp = http.createServer((request, response) => {
   const chunks = [];
@@ -128,6 +128,25 @@ try {
   await page.waitForSelector('#username-problem');
   await page.waitForSelector('#password-problem');
   await shot(page, 'signup-wrong');
+
+  await page.goto(invitation.link);
+  await shot(page, 'invitation');
+  await fits(page, 'invitation');
+  check(await page.inputValue('#username') === invitation.email, 'the address is there');
+  check(!await page.isEditable('#username'), 'the address is fixed');
+  check(await page.inputValue('#name') === invitation.name, 'the name is there');
+  await page.fill('#password', 'password1');
+  await page.click('#signup-submit');
+  await page.waitForSelector('#password-problem');
+  await shot(page, 'invitation-wrong');
+  check(!page.url().includes('thi_'), 'the token is in no address any more');
+  await page.fill('#password', password);
+  await page.click('#signup-submit');
+  await page.waitForSelector('text=You are signed in');
+  await page.goto(invitation.link);
+  await page.waitForSelector('text=can not be used');
+  await shot(page, 'invitation-used');
+
   await page.goto(authorize({ redirect_uri: 'https://evil.example/' }));
   await page.waitForSelector('text=not registered');
   await shot(page, 'error');

@@ -286,6 +286,46 @@ async fn users_clients_and_keys_have_commands_too() {
 }
 
 #[tokio::test]
+async fn domains_have_commands_too() {
+    let cli = Cli::new().await;
+    cli.json(&["tenant", "create", "acme"]).await;
+    let made = cli
+        .run(&["domain", "create", "acme", "login.acme.example"])
+        .await;
+    let record = "dns_record.name   _tokenhouse-challenge.login.acme.example";
+    assert!(made.out.contains(record), "{}", made.out);
+    let early = cli
+        .run(&["domain", "verify", "acme", "login.acme.example"])
+        .await;
+    assert!(
+        early.err.contains("there is no TXT record"),
+        "{}",
+        early.err
+    );
+    let shown = cli
+        .json(&["domain", "get", "acme", "login.acme.example"])
+        .await;
+    let text = |name: &str| shown["dns_record"][name].as_str().unwrap();
+    cli.installation
+        .names
+        .add_txt(text("name"), &[text("value")]);
+    let verified = cli
+        .json(&["domain", "verify", "acme", "login.acme.example"])
+        .await;
+    assert_eq!(verified["state"], "verified");
+    let issuer = cli
+        .json(&["domain", "issuer", "acme", "login.acme.example", "on"])
+        .await;
+    assert_eq!(issuer["issuer"], true);
+    let table = cli.run(&["domain", "list", "acme"]).await;
+    assert!(table.out.starts_with("DOMAIN "), "{}", table.out);
+    let delete = ["domain", "delete", "acme", "login.acme.example"];
+    assert_eq!(cli.run(&delete).await.status, Some(1));
+    let delete = [&delete[..], &["--yes"]].concat();
+    assert_eq!(cli.run(&delete).await.status, Some(0));
+}
+
+#[tokio::test]
 async fn what_goes_wrong_is_said_with_what_to_do() {
     let cli = Cli::new().await;
     cli.file("token", "tho_wrong\n");
@@ -299,6 +339,74 @@ async fn what_goes_wrong_is_said_with_what_to_do() {
         .run(&["tenant", "list", "--url", "http://127.0.0.1:1"])
         .await;
     assert_eq!(nowhere.status, Some(2), "two addresses are one too many");
+}
+
+/// An id that a URL would take for another path must not reach another object.
+#[tokio::test]
+async fn ids_that_lead_elsewhere_are_never_sent() {
+    let cli = Cli::new().await;
+    cli.run(&["tenant", "create", "acme"]).await;
+    for arguments in [
+        &["key", "delete", "acme", "../../acme"][..],
+        &["key", "delete", "acme", ".."],
+        &["user", "end-sessions", "acme", "../suspend?"],
+        &["user", "list", "acme?limit=1"],
+        &["tenant", "get", "acme/settings"],
+        &["tenant", "get", "%61cme"],
+    ] {
+        let ran = cli.run(arguments).await;
+        assert_ne!(ran.status, Some(0), "{arguments:?}: {}", ran.out);
+        assert!(
+            ran.err.contains("must be an id"),
+            "{arguments:?}: {}",
+            ran.err
+        );
+    }
+    let acme = cli
+        .run(&["tenant", "get", "acme", "--output", "json"])
+        .await;
+    assert_eq!(acme.json()["state"], "active");
+}
+
+#[tokio::test]
+async fn an_operator_invites_from_a_terminal() {
+    let cli = Cli::new().await;
+    cli.json(&["tenant", "create", "acme"]).await;
+    let invite = ["user", "invite", "acme", "--email", "grace@example.com"];
+    let first = cli
+        .json(&[&invite[..], &["--name", "Grace", "--expires-in", "3600"]].concat())
+        .await;
+    let link = first["link"].as_str().unwrap();
+    assert!(link.contains("/t/acme/signup?invitation=thi_"), "{first}");
+    // For people too: it is told this once.
+    let second = cli.run(&invite).await;
+    assert!(
+        second.out.contains("/t/acme/signup?invitation=thi_"),
+        "{}",
+        second.out
+    );
+    let states = async |state: &str| {
+        let list = cli
+            .json(&["user", "invitations", "acme", "--state", state])
+            .await;
+        let items = list.as_array().unwrap().clone();
+        items
+            .into_iter()
+            .map(|one| one["invitation_id"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(states("revoked").await, [first["invitation_id"].clone()]);
+    let pending = states("pending").await;
+    let id = pending[0].as_str().unwrap();
+    let revoked = cli.run(&["user", "revoke-invitation", "acme", id]).await;
+    assert_eq!(
+        (revoked.status, revoked.out),
+        (Some(0), format!("invitation {id} is revoked\n"))
+    );
+    assert_eq!(states("pending").await, [] as [Value; 0]);
+    let wrong = cli.run(&["user", "invite", "acme", "--email", "x"]).await;
+    assert_eq!(wrong.status, Some(1));
+    assert!(wrong.err.contains("email"), "{}", wrong.err);
 }
 
 /// A way to the server on which the first answer is lost: the request arrives, is carried out and answered,
@@ -341,7 +449,7 @@ async fn what_is_created_on_a_bad_line_is_created_once() {
     let bad = losing_the_first_answer(server).await;
     let made = cli.run_at(bad, &create).await.json();
     assert!(
-        made["token"].as_str().unwrap().starts_with("thi_"),
+        made["token"].as_str().unwrap().starts_with("tha_"),
         "{made}"
     );
     let list = cli.json(&["registration-token", "list", "acme"]).await;

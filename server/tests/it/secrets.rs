@@ -50,6 +50,7 @@ async fn no_secret_reaches_a_log_at_any_level() {
         .await;
     let told_once = client_made_once(&dev).await;
     let (oauth_secrets, tenant_path) = oauth_story(&dev).await;
+    let invitation = invitation_story(&dev).await;
     let master_key = std::fs::read_to_string(dev.folder().join("master.key")).unwrap();
     let log = dev.stop().await;
     assert!(
@@ -75,6 +76,8 @@ async fn no_secret_reaches_a_log_at_any_level() {
         demo_password,
         master_key,
         "$argon2id",
+        &invitation,
+        &invitation[4..30],
         IDEMPOTENCY_KEY,
         &told_once,
     ] {
@@ -112,6 +115,8 @@ async fn no_secret_reaches_a_log_at_any_level() {
         access_payload,
         operator,
         client_secret,
+        &invitation,
+        &invitation[4..30],
         IDEMPOTENCY_KEY,
         &told_once,
     ] {
@@ -120,6 +125,35 @@ async fn no_secret_reaches_a_log_at_any_level() {
             "a secret is in the database"
         );
     }
+}
+
+/// An invitation is made, looked at, refused to somebody else, accepted on the page and used again; its token.
+async fn invitation_story(dev: &Dev) -> String {
+    use crate::{harness::Tenant, oidc::browser::Browser};
+    let (file, client) = (dev.file(), dev.client());
+    let request = client.request(reqwest::Method::POST, "/admin/v1/tenants/demo/invitations");
+    let request = request.bearer_auth(file["operator_token"].as_str().unwrap());
+    let made = client
+        .send(request.json(&json!({ "email": "grace@example.com" })))
+        .await;
+    let text = |name: &str| made.body[name].as_str().unwrap().to_owned();
+    let (token, link) = (text("token"), text("link"));
+    let mut body =
+        json!({ "name": "E", "email": "eve@example.com", "password": "planted-password-3f9a" });
+    body["invitation"] = json!(token);
+    let refused = client.post("/t/demo/auth/signup", body).await;
+    assert_eq!(refused.status.as_u16(), 403, "{refused:?}");
+    let public_url = dev.public_url();
+    let port = public_url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let tenant = Tenant::at("demo", &public_url, ([127, 0, 0, 1], port).into());
+    let mut browser = Browser::new(&tenant);
+    let page = browser.open(&link).await.page();
+    let members = [("name", "Grace"), ("password", "planted-password-3f9a")];
+    let done = browser.submit(&page, &members).await.page();
+    assert!(done.html().contains("You are signed in"), "{}", done.html());
+    let used = browser.open(&link).await.page();
+    assert_eq!(used.answer.status.as_u16(), 403);
+    token
 }
 
 const IDEMPOTENCY_KEY: &str = "planted-idempotency-key-51d2";

@@ -7,6 +7,10 @@
 //! 3. The power behind the token is looked up now: a role that was taken away counts no more, whatever
 //!    a token of minutes ago says.
 
+use std::{fmt, sync::Arc};
+
+use zeroize::Zeroizing;
+
 use super::authenticate_operator;
 use crate::{
     app::App,
@@ -16,7 +20,7 @@ use crate::{
         error::{Error, NotSignedIn},
     },
     domain::{
-        audit::{Actor, Entry, Event, Origin},
+        audit::{Actor, Entry, Event, EventKind, Origin},
         claims::AccessClaims,
         client::{Client, ClientId},
         role::{AdminScope, Roles},
@@ -43,11 +47,13 @@ impl Need {
     }
 }
 
-/// Proof that the caller may administer this tenant. The only maker is [`administer`].
+/// Proof that the caller may administer this tenant, as of now. The only maker is [`administer`].
 #[derive(Clone, Debug)]
 pub struct Administration {
     tenant: TenantScope,
     actor: Actor,
+    need: Need,
+    bearer: Bearer,
     /// The request, also for what goes on while its answer is sent.
     origin: Origin,
 }
@@ -77,6 +83,16 @@ impl Administration {
     }
 }
 
+/// What the caller sent, to be looked at once more. Nothing of it prints.
+#[derive(Clone)]
+struct Bearer(Arc<Zeroizing<String>>);
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearer([redacted])")
+    }
+}
+
 /// Lets the bearer administer the tenant with this slug, or says why not.
 pub async fn administer(
     app: &App,
@@ -85,21 +101,48 @@ pub async fn administer(
     need: Need,
     now: Timestamp,
 ) -> Result<Administration, Error> {
-    match authenticate_operator(app, bearer) {
-        Ok(_operator) => Ok(Administration {
-            tenant: find(app, slug).await?.ok_or(Error::NotFound)?,
-            actor: Actor::Operator,
-            origin: audit::origin(),
-        }),
-        Err(_) => by_access_token(app, bearer, slug, need, now).await,
+    let (tenant, actor) = match authenticate_operator(app, bearer) {
+        Ok(_operator) => {
+            let tenant = find(app, slug).await?.ok_or(Error::NotFound)?;
+            (tenant, Actor::Operator)
+        }
+        Err(_) => by_access_token(app, bearer, slug, need, now).await?,
+    };
+    let bearer = Zeroizing::new(bearer.unwrap_or_default().to_owned());
+    Ok(Administration {
+        tenant,
+        actor,
+        need,
+        bearer: Bearer(Arc::new(bearer)),
+        origin: audit::origin(),
+    })
+}
+
+/// Asks once more whether the caller may, for work that goes on for long: with the tenant, its settings and
+/// the caller's power as they are now.
+pub async fn renew(
+    app: &App,
+    admin: &Administration,
+    now: Timestamp,
+) -> Result<Administration, Error> {
+    let slug = admin.tenant.slug().as_str();
+    let renewed = administer(app, Some(&admin.bearer.0), slug, admin.need, now).await?;
+    // Another tenant may have taken the name.
+    if renewed.tenant.id() != admin.tenant.id() {
+        return Err(Error::NotFound);
     }
+    Ok(Administration {
+        origin: admin.origin.clone(),
+        ..renewed
+    })
 }
 
 async fn find(app: &App, slug: &str) -> Result<Option<TenantScope>, Error> {
     let Ok(slug) = Slug::parse(slug) else {
         return Ok(None);
     };
-    let tenant = app.tenants.by_slug(&slug).await?;
+    // As it is now: another instance may just have changed what this request builds on.
+    let tenant = app.tenants.by_slug_now(&slug).await?;
     Ok(tenant.map(|tenant| tenant.administer(&app.public_url)))
 }
 
@@ -109,40 +152,78 @@ async fn by_access_token(
     slug: &str,
     need: Need,
     now: Timestamp,
-) -> Result<Administration, Error> {
-    let bearer = bearer.ok_or(Error::Unauthenticated(NotSignedIn::NoCredential))?;
+) -> Result<(TenantScope, Actor), Error> {
     let foreign = || Error::Unauthenticated(NotSignedIn::Foreign);
-    // A suspended tenant serves nobody, its administrators neither.
-    let tenant = find(app, slug).await?.filter(TenantScope::serves);
-    let tenant = tenant.ok_or_else(foreign)?;
-    let keys = app.keyring.keys(&tenant).await?;
-    let live = access_token::live(app, &tenant, &keys, bearer, now)
+    let Some(tenant) = find(app, slug).await? else {
+        let nothing = Error::Unauthenticated(NotSignedIn::NoCredential);
+        return Err(bearer.map_or(nothing, |_| foreign()));
+    };
+    let refused = match bearer {
+        None => Error::Unauthenticated(NotSignedIn::NoCredential),
+        // A suspended tenant serves nobody, its administrators neither.
+        Some(_) if !tenant.serves() => foreign(),
+        Some(bearer) => match by_token_of(app, &tenant, bearer, need, now).await {
+            Ok((actor, true)) => return Ok((tenant, actor)),
+            Ok((actor, false)) => {
+                let error = Error::InsufficientScope(need.scope().name());
+                note_refusal(app, &tenant, actor, &error, now);
+                return Err(error);
+            }
+            Err(error) => error,
+        },
+    };
+    note_refusal(app, &tenant, Actor::Anonymous, &refused, now);
+    Err(refused)
+}
+
+/// Notes that somebody was refused; not that the server could not find out whether to.
+fn note_refusal(app: &App, tenant: &TenantScope, actor: Actor, error: &Error, now: Timestamp) {
+    if matches!(
+        error,
+        Error::Unauthenticated(_) | Error::InsufficientScope(_)
+    ) {
+        let event = Event::new(EventKind::AdminRefused).detail("reason", error.to_string());
+        audit::note_often(app, tenant, actor, event, now);
+    }
+}
+
+/// Whose token it is, and whether there is enough power behind it.
+async fn by_token_of(
+    app: &App,
+    tenant: &TenantScope,
+    bearer: &str,
+    need: Need,
+    now: Timestamp,
+) -> Result<(Actor, bool), Error> {
+    let foreign = || Error::Unauthenticated(NotSignedIn::Foreign);
+    let keys = app.keyring.keys(tenant).await?;
+    let live = access_token::live(app, tenant, &keys, bearer, now)
         .await?
-        .filter(|live| live.claims.aud.contains(tenant.issuer().as_str()))
+        .filter(|live| tenant.is_audience(&live.claims.aud))
         .ok_or_else(foreign)?;
     let (held, actor) = match &live.behind {
         Behind::Grant(grant) => (
-            Roles::of(&grant.user, tenant.policy()).admin(),
+            // Nothing is less than anything: what the user lost or the client may no longer ask for.
+            Roles::of(&grant.user, tenant.policy())
+                .admin()
+                .min(AdminScope::widest_of(&grant.client.metadata.scope)),
             Actor::User {
                 user: grant.user.id,
                 client: grant.client.id.clone(),
             },
         ),
         Behind::Client => {
-            let client = client_of(app, &tenant, &live.claims).await?;
-            let held = AdminScope::widest_of(&client.metadata.scope);
-            (held, Actor::Client(client.id))
+            let client = client_of(app, tenant, &live.claims).await?;
+            // One that could get no token now has no power by one of a moment ago.
+            let held = client
+                .acts_for_itself(now)
+                .then(|| AdminScope::widest_of(&client.metadata.scope));
+            (held.flatten(), Actor::Client(client.id))
         }
     };
     // Nothing is less than anything.
-    if said(&live.claims).min(held) < Some(need.scope()) {
-        return Err(Error::InsufficientScope(need.scope().name()));
-    }
-    Ok(Administration {
-        tenant,
-        actor,
-        origin: audit::origin(),
-    })
+    let enough = said(&live.claims).min(held) >= Some(need.scope());
+    Ok((actor, enough))
 }
 
 /// What the token itself says it may.

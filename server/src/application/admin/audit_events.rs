@@ -5,7 +5,7 @@ use crate::{
     app::App,
     application::{
         error::Error,
-        page::{Page, with_one_more},
+        page::{Page, size_of, with_one_more},
         ports::AuditFilter,
     },
     domain::{audit::Entry, id::AuditEntryId},
@@ -20,7 +20,8 @@ pub async fn page(
 ) -> Result<Page<Entry, AuditEntryId>, Error> {
     let mut view = app.store.view(admin.tenant()).await?;
     let entries = view.audit_entries(filter, with_one_more(limit)).await?;
-    Ok(Page::of(entries, limit, |entry| entry.id))
+    let size = |entry: &Entry| size_of(&entry.event.details);
+    Ok(Page::within(entries, limit, size, |entry| entry.id))
 }
 
 /// One entry.

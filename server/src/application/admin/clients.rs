@@ -8,9 +8,10 @@ use crate::{
     application::{
         error::{Error, StoreError},
         idempotency::Draft,
-        page::{Page, with_one_more},
+        page::{Page, size_of, with_one_more},
         ports::UnitOfWork,
-        refresh, registration,
+        refresh::Ended,
+        registration,
     },
     domain::{
         audit::{Event, EventKind},
@@ -21,6 +22,7 @@ use crate::{
             secrets::ClientSecrets,
         },
         merge_patch,
+        role::AdminScope,
         secret::{ClientSecret, OpaqueToken, RegistrationAccess, TokenDigest},
         tenant::TenantScope,
         timestamp::Timestamp,
@@ -63,7 +65,9 @@ pub async fn register(
     let (client, secret) = draw(app, command, now);
     let mut work = app.store.begin(admin.tenant()).await?;
     add(&mut *work, &client).await?;
-    let event = Event::new(EventKind::ClientCreated).target(&client.id);
+    let event = Event::new(EventKind::ClientCreated)
+        .target(&client.id)
+        .after(written(&client));
     Ok(Draft::new((client, secret), work, event))
 }
 
@@ -129,6 +133,13 @@ pub async fn patch(
         return Err(Error::Stale);
     }
     let after = patched(&before, members, now).map_err(Error::Invalid)?;
+    let unchanged = Client {
+        updated_at: before.updated_at,
+        ..after.clone()
+    };
+    if unchanged == before {
+        return Ok(before);
+    }
     registration::check(app, &after.metadata)
         .await
         .map_err(Error::Invalid)?;
@@ -150,7 +161,7 @@ pub fn version(client: &Client) -> String {
 }
 
 /// What a patch may change, as the audit log keeps it.
-fn written(client: &Client) -> Value {
+pub fn written(client: &Client) -> Value {
     let mut members = members_of(client);
     members.insert("first_party".to_owned(), client.first_party.into());
     Value::Object(members)
@@ -195,10 +206,14 @@ fn patched(
     } else {
         ClientSecrets::default()
     };
+    // What an administrator gave it, a client that registered itself must not take elsewhere by its own token.
+    let widened = first_party || AdminScope::widest_of(&metadata.scope).is_some();
+    let registration_access = before.registration_access.clone().filter(|_| !widened);
     Ok(Client {
         first_party,
         metadata,
         secrets,
+        registration_access,
         updated_at: now.max(before.updated_at.next()),
         ..before.clone()
     })
@@ -223,7 +238,8 @@ pub async fn page(
 ) -> Result<Page<Client, ClientId>, Error> {
     let mut view = app.store.view(tenant).await?;
     let items = view.clients_page(after, with_one_more(limit), q).await?;
-    Ok(Page::of(items, limit, |client| client.id.clone()))
+    let size = |client: &Client| size_of(&client.metadata);
+    Ok(Page::within(items, limit, size, |client| client.id.clone()))
 }
 
 /// Deletes a client; every grant it has ends.
@@ -234,20 +250,20 @@ pub async fn delete(
     now: Timestamp,
 ) -> Result<(), Error> {
     let client = find(app, admin.tenant(), id).await?;
-    remove(app, admin.tenant(), &client.id).await?;
-    let event = Event::new(EventKind::ClientDeleted).target(&client.id);
+    let ended = remove(app, admin.tenant(), &client.id).await?;
+    let event = Event::new(EventKind::ClientDeleted)
+        .target(&client.id)
+        .before(written(&client));
     admin.note(app, event, now);
+    ended.forget(app, admin.tenant()).await;
     Ok(())
 }
 
 /// Deletes a client that was found.
-pub async fn remove(app: &App, tenant: &TenantScope, id: &ClientId) -> Result<(), Error> {
+pub async fn remove(app: &App, tenant: &TenantScope, id: &ClientId) -> Result<Ended, Error> {
     let mut work = app.store.begin(tenant).await?;
     let ended = work.delete_client(id).await?.ok_or(Error::NotFound)?;
     work.commit().await?;
-    for (session, grant) in ended {
-        refresh::forget(app, tenant, session, &[grant]).await;
-    }
     tracing::info!(tenant = %tenant.slug(), client.id = %id, "client deleted");
-    Ok(())
+    Ok(Ended::of(ended))
 }

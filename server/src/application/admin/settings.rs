@@ -11,6 +11,7 @@ use crate::{
         policy_patch,
         tenant::{Policy, Tenant},
         timestamp::Timestamp,
+        violation::Violations,
     },
 };
 
@@ -28,6 +29,14 @@ pub async fn patch(
         return Err(Error::Stale);
     }
     let policy = policy_patch::patched(&tenant.policy, members).map_err(Error::Invalid)?;
+    if policy.audit_retention_days < tenant.policy.audit_retention_days && !admin.is_operator() {
+        // Who is being watched must not choose how long it is remembered.
+        let detail = "only the operator may make it shorter";
+        return Err(Error::Invalid(Violations::one(
+            "/audit_retention_days",
+            detail,
+        )));
+    }
     let changed = app
         .tenants
         .set_policy(
@@ -39,6 +48,9 @@ pub async fn patch(
         )
         .await?
         .ok_or(Error::Stale)?;
+    if changed.updated_at == tenant.updated_at {
+        return Ok(changed);
+    }
     let event = Event::new(EventKind::SettingsChanged)
         .change(&written(&tenant.policy), &written(&changed.policy));
     admin.note(app, event, now);

@@ -51,15 +51,16 @@ pub async fn end_session(
     now: Timestamp,
 ) -> Result<(), Error> {
     let session = session(app, admin, id).await?;
-    logout::end_session(app, admin.tenant(), session.id, now).await?;
+    let ended = logout::end_session(app, admin.tenant(), session.id, now).await?;
     let event = Event::new(EventKind::SessionEnded)
         .target(session.id)
         .detail("user_id", session.user_id.to_string());
     admin.note(app, event, now);
+    ended.follow(app, admin.tenant()).await;
     Ok(())
 }
 
-/// Ends every session of a user and all that outlived one; how many sessions there were.
+/// Ends every session of a user and all that outlived one.
 pub async fn end_sessions_of(
     app: &App,
     admin: &Administration,
@@ -67,20 +68,18 @@ pub async fn end_sessions_of(
     now: Timestamp,
 ) -> Result<(), Error> {
     let user: UserId = user.parse().map_err(|_| Error::NotFound)?;
+    let keys = app.keyring.keys(admin.tenant()).await?;
     let mut work = app.store.begin(admin.tenant()).await?;
     if !work.set_user_not_before(user, now).await? {
         return Err(Error::NotFound);
     }
-    let live = work.live_sessions_of(user).await?;
+    let ended = logout::end_sessions_of(admin.tenant(), &keys, work.as_mut(), user, now).await?;
     work.commit().await?;
-    // The mark counts already; what follows clears up and tells the applications.
-    for session in live {
-        logout::end_session(app, admin.tenant(), session, now).await?;
-    }
     let event = Event::new(EventKind::SessionEnded)
         .target(user)
         .detail("all", true);
     admin.note(app, event, now);
+    ended.follow(app, admin.tenant()).await;
     Ok(())
 }
 
@@ -119,12 +118,13 @@ pub async fn revoke_grant(
     now: Timestamp,
 ) -> Result<(), Error> {
     let grant = grant(app, admin, id).await?;
-    refresh::revoke(app, admin.tenant(), grant.session_id, grant.id, now).await?;
+    let ended = refresh::revoke(app, admin.tenant(), grant.session_id, grant.id, now).await?;
     let event = Event::new(EventKind::GrantRevoked)
         .target(grant.id)
         .detail("user_id", grant.user_id.to_string())
         .detail("client_id", grant.client_id.as_str());
     admin.note(app, event, now);
+    ended.forget(app, admin.tenant()).await;
     Ok(())
 }
 
@@ -155,10 +155,11 @@ pub async fn withdraw_consent(
     let consent = view.consent_by_id(id).await?.ok_or(Error::NotFound)?;
     drop(view);
     let (user, client) = (consent.user_id, &consent.client_id);
-    consents::withdraw(app, admin.tenant(), user, client, now).await?;
+    let ended = consents::withdraw(app, admin.tenant(), user, client, now).await?;
     let event = Event::new(EventKind::ConsentWithdrawn)
         .target(client)
         .detail("user_id", user.to_string());
     admin.note(app, event, now);
+    ended.forget(app, admin.tenant()).await;
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::{
     domain::{
         audit::{Actor, Event, EventKind},
         client::Client,
+        custom_domain::HeldDomains,
         id::TenantId,
         idempotency::KeyedRequest,
         policy_patch,
@@ -114,6 +115,7 @@ async fn make(
         updated_at: now,
         keys_version: 0,
         jwks_cached_until: None,
+        domains: HeldDomains::default(),
     };
     let keys = app.key_maker.make(tenant.id, now)?;
     let client = Client::first_party(&tenant.name, now);
@@ -135,7 +137,11 @@ async fn make(
         Err(StoreError::Conflict("tenants_slug_key")) => return Err(Error::SlugTaken),
         other => other?,
     }
-    let event = Event::new(EventKind::TenantCreated).target(&tenant.slug);
+    let written = |policy| serde_json::to_value(policy).unwrap_or_default();
+    let event = Event::new(EventKind::TenantCreated)
+        .target(&tenant.slug)
+        .change(&written(&Policy::default()), &written(&tenant.policy))
+        .detail("name", tenant.name.as_str());
     note(app, &tenant, event, now);
     Ok(tenant)
 }
@@ -180,7 +186,7 @@ fn bad_name() -> Violations {
 /// One tenant, suspended or not.
 pub async fn read(app: &App, _operator: OperatorCaller, slug: &str) -> Result<Tenant, Error> {
     let slug = Slug::parse(slug).map_err(|_| Error::NotFound)?;
-    app.tenants.by_slug(&slug).await?.ok_or(Error::NotFound)
+    app.tenants.by_slug_now(&slug).await?.ok_or(Error::NotFound)
 }
 
 /// Up to `limit` tenants behind `after`. Costs the page, whatever the number of tenants.
@@ -215,6 +221,9 @@ pub async fn rename(
         .set_name(&before.slug, name, before.updated_at, now)
         .await?
         .ok_or(Error::Stale)?;
+    if after.updated_at == before.updated_at {
+        return Ok(after);
+    }
     let event = Event::new(EventKind::TenantChanged)
         .target(&after.slug)
         .change(
@@ -245,11 +254,14 @@ pub async fn set_state(
     now: Timestamp,
 ) -> Result<Tenant, Error> {
     let slug = Slug::parse(slug).map_err(|_| Error::NotFound)?;
-    let tenant = app
+    let (tenant, changed) = app
         .tenants
         .set_state(&slug, state, now)
         .await?
         .ok_or(Error::NotFound)?;
+    if !changed {
+        return Ok(tenant);
+    }
     let kind = match state {
         TenantState::Active => EventKind::TenantResumed,
         TenantState::Suspended => EventKind::TenantSuspended,
@@ -258,7 +270,8 @@ pub async fn set_state(
     Ok(tenant)
 }
 
-/// Ends a tenant at once; its rows follow in batches. Nothing is noted in it: its log goes with it.
+/// Ends a tenant at once; its rows follow in batches. Nothing is noted in it, for its log goes with it: the
+/// server's own log says who did it.
 pub async fn delete(
     app: &App,
     _operator: OperatorCaller,
@@ -270,6 +283,14 @@ pub async fn delete(
         return Err(Error::NotFound);
     }
     app.sweeper.notify();
-    tracing::info!(tenant = %slug, "tenant deleted");
+    let origin = audit::origin();
+    tracing::info!(
+        event = "tenant_deleted",
+        tenant = %slug,
+        actor = "operator",
+        ip = origin.ip.map(tracing::field::display),
+        request.id = origin.request_id,
+        "tenant deleted"
+    );
     Ok(())
 }

@@ -13,17 +13,24 @@ use serde_json::{Map, Value};
 use super::{administration::Administration, users};
 use crate::{
     app::App,
-    application::{error::Error, ports::UnitOfWork},
+    application::{
+        error::{Error, StoreError},
+        logout::{self, SessionsEnded},
+        ports::UnitOfWork,
+    },
     domain::{
         audit::{Event, EventKind},
         id::UserId,
         password::PasswordHash,
         timestamp::Timestamp,
-        user::{ExternalId, User},
+        user::{ExternalId, User, UserState},
         user_members,
         violation::{Violation, Violations},
     },
 };
+
+/// How often a line is tried whose work the store broke off in favour of another's.
+const TRIES: usize = 5;
 
 /// What became of a line.
 #[derive(Clone, Debug)]
@@ -39,6 +46,15 @@ pub enum Done {
     Unchanged,
 }
 
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct Imported {
+    /// Of its lines, from the first one on.
+    pub outcomes: Vec<Outcome>,
+    /// Why there are fewer than there were lines.
+    pub broken_off: Option<Error>,
+}
+
 /// A line, read as far as it can be without a store.
 struct Line {
     external_id: ExternalId,
@@ -46,22 +62,97 @@ struct Line {
     hash: Option<PasswordHash>,
 }
 
-/// Imports a batch in one unit of work. `lines` are the members of each, or why there are none.
+/// A line that can't be read, and the id that it has all the same.
+struct Unreadable {
+    external_id: Option<String>,
+    violations: Violations,
+}
+
+type ReadLine = Result<Line, Unreadable>;
+
+/// Imports a batch in one unit of work. `lines` are the members of each, or why there are none. When another
+/// change gets in its way, each line is written in a unit of its own: what is in the way of one is not in
+/// the way of the others.
 pub async fn import(
     app: &App,
     admin: &Administration,
     lines: Vec<Result<Map<String, Value>, Violations>>,
     now: Timestamp,
+) -> Imported {
+    let lines: Vec<ReadLine> = lines.into_iter().map(|line| read(app, line)).collect();
+    match write_all(app, admin, &lines, now).await {
+        Ok(outcomes) => Imported {
+            outcomes,
+            broken_off: None,
+        },
+        Err(Error::Store(StoreError::Conflict(_) | StoreError::Contended(_))) => {
+            one_by_one(app, admin, &lines, now).await
+        }
+        Err(error) => Imported {
+            outcomes: Vec::new(),
+            broken_off: Some(error),
+        },
+    }
+}
+
+async fn one_by_one(
+    app: &App,
+    admin: &Administration,
+    lines: &[ReadLine],
+    now: Timestamp,
+) -> Imported {
+    let mut imported = Imported::default();
+    for line in lines {
+        match write_alone(app, admin, line, now).await {
+            Ok(outcome) => imported.outcomes.extend(outcome),
+            Err(error) => {
+                imported.broken_off = Some(error);
+                break;
+            }
+        }
+    }
+    imported
+}
+
+async fn write_alone(
+    app: &App,
+    admin: &Administration,
+    line: &ReadLine,
+    now: Timestamp,
 ) -> Result<Vec<Outcome>, Error> {
-    let lines: Vec<_> = lines
-        .into_iter()
-        .map(|line| line.and_then(|members| read(app, members)))
-        .collect();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let violations = match write_all(app, admin, std::slice::from_ref(line), now).await {
+            Err(Error::Store(StoreError::Contended(_))) if tries < TRIES => continue,
+            Err(Error::Store(StoreError::Contended(_))) => at_the_same_moment(),
+            Err(Error::Store(StoreError::Conflict("users_tenant_id_email_key"))) => taken(),
+            Err(Error::Store(StoreError::Conflict(_))) => at_the_same_moment(),
+            written => return written,
+        };
+        return Ok(vec![Outcome {
+            external_id: line
+                .as_ref()
+                .ok()
+                .map(|line| line.external_id.as_str().to_owned()),
+            result: Err(violations),
+        }]);
+    }
+}
+
+/// One unit of work. What follows from it is noted as soon as it is committed, and nothing behind that fails.
+async fn write_all(
+    app: &App,
+    admin: &Administration,
+    lines: &[ReadLine],
+    now: Timestamp,
+) -> Result<Vec<Outcome>, Error> {
     let ids: Vec<_> = lines
         .iter()
         .flatten()
         .map(|line| line.external_id.clone())
         .collect();
+    let keys = app.keyring.keys(admin.tenant()).await?;
     let mut work = app.store.begin(admin.tenant()).await?;
     let mut known: HashMap<String, (User, bool)> = work
         .users_by_external_id(&ids)
@@ -73,50 +164,76 @@ pub async fn import(
         })
         .collect();
     let mut outcomes = Vec::new();
-    let mut ended = Vec::new();
+    let mut ended: Vec<SessionsEnded> = Vec::new();
+    let mut events = Events::default();
     for line in lines {
-        let outcome = match line {
-            Err(violations) => Outcome {
-                external_id: None,
-                result: Err(violations),
-            },
-            Ok(line) => {
-                let id = line.external_id.as_str().to_owned();
-                let before = known.get(&id).cloned();
-                let written = write(app, admin, work.as_mut(), &line, before.clone(), now).await?;
-                if let Ok((_, user, has_password)) = &written {
-                    let disabled = before.is_some_and(|(old, _)| old.not_before != user.not_before);
-                    ended.extend(disabled.then_some(user.id));
-                    known.insert(id.clone(), (user.clone(), *has_password));
-                }
-                Outcome {
-                    external_id: Some(id),
-                    result: written.map(|(done, user, _)| (done, user.id)),
-                }
+        let line = match line {
+            Ok(line) => line,
+            Err(unreadable) => {
+                outcomes.push(Outcome {
+                    external_id: unreadable.external_id.clone(),
+                    result: Err(unreadable.violations.clone()),
+                });
+                continue;
             }
         };
-        outcomes.push(outcome);
+        let id = line.external_id.as_str().to_owned();
+        let before = known.get(&id).cloned();
+        let written = write(app, admin, work.as_mut(), line, before.clone(), now).await?;
+        if let Ok((done, user, has_password)) = &written {
+            if before
+                .as_ref()
+                .is_some_and(|(old, _)| old.not_before != user.not_before)
+            {
+                let (tenant, work) = (admin.tenant(), work.as_mut());
+                ended.push(logout::end_sessions_of(tenant, &keys, work, user.id, now).await?);
+            }
+            events.add(*done, before.as_ref(), (user, *has_password));
+            known.insert(id.clone(), (user.clone(), *has_password));
+        }
+        outcomes.push(Outcome {
+            external_id: Some(id),
+            result: written.map(|(done, user, _)| (done, user.id)),
+        });
     }
     work.commit().await?;
-    for user in ended {
-        super::sign_ins::end_sessions_of(app, admin, &user.to_string(), now).await?;
+    events.note(app, admin, now);
+    for ended in ended {
+        ended.follow(app, admin.tenant()).await;
     }
-    note(app, admin, &outcomes, now);
     Ok(outcomes)
 }
 
-fn read(app: &App, mut members: Map<String, Value>) -> Result<Line, Violations> {
-    let text = members.get("external_id").and_then(Value::as_str);
-    let external_id = text
-        .and_then(|text| ExternalId::parse(text).ok())
-        .ok_or_else(|| {
+fn read(app: &App, line: Result<Map<String, Value>, Violations>) -> ReadLine {
+    let mut members = line.map_err(|violations| Unreadable {
+        external_id: None,
+        violations,
+    })?;
+    let wrong_id = |detail: &str| Unreadable {
+        external_id: None,
+        violations: Violations::one("/external_id", detail),
+    };
+    let external_id = match members.get("external_id") {
+        None | Some(Value::Null) => {
             let detail = "must be the id by which the other system knows the user";
-            Violations::one("/external_id", detail)
-        })?;
+            return Err(wrong_id(detail));
+        }
+        Some(Value::String(text)) => {
+            ExternalId::parse(text).map_err(|why| wrong_id(&why.to_string()))?
+        }
+        Some(_) => return Err(wrong_id("must be a string")),
+    };
+    let wrong_hash = |violations| Unreadable {
+        external_id: Some(external_id.as_str().to_owned()),
+        violations,
+    };
     let hash = match members.remove("password_hash") {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(users::read_hash(app, &text)?),
-        Some(_) => return Err(Violations::one("/password_hash", "must be a string")),
+        Some(Value::String(text)) => Some(users::read_hash(app, &text).map_err(wrong_hash)?),
+        Some(_) => {
+            let broken = Violations::one("/password_hash", "must be a string");
+            return Err(wrong_hash(broken));
+        }
     };
     Ok(Line {
         external_id,
@@ -144,7 +261,11 @@ async fn write(
             Ok(user) if work.add_user_if_free(&user, line.hash.as_ref()).await? => {
                 Ok(Ok((Done::Created, user, line.hash.is_some())))
             }
-            Ok(_) => Ok(Err(taken())),
+            Ok(user) => Ok(Err(match work.user_by_email(&user.email).await? {
+                Some(_) => taken(),
+                // Somebody else made a user with this external id.
+                None => at_the_same_moment(),
+            })),
         };
     };
     let after = match user_members::patched(&before, &line.members, policy, now) {
@@ -163,8 +284,7 @@ async fn write(
             return Ok(Err(taken()));
         }
         if !work.update_user(&after, before.updated_at).await? {
-            let detail = "was changed at the same moment; send the line again";
-            return Ok(Err(Violations::one("", detail)));
+            return Ok(Err(at_the_same_moment()));
         }
         done = Done::Updated;
     }
@@ -181,23 +301,48 @@ fn taken() -> Violations {
     Violations::one("/email", "belongs to another user of the tenant")
 }
 
-/// One entry for a batch: a hundred thousand single ones would push others out of the log.
-fn note(app: &App, admin: &Administration, outcomes: &[Outcome], now: Timestamp) {
-    let of = |wanted: Done| -> Vec<String> {
-        let ids = outcomes.iter().filter_map(|one| match &one.result {
-            Ok((done, id)) if *done == wanted => Some(id.to_string()),
-            _ => None,
-        });
-        ids.collect()
-    };
-    let (created, updated) = (of(Done::Created), of(Done::Updated));
-    if created.is_empty() && updated.is_empty() {
-        return;
+fn at_the_same_moment() -> Violations {
+    Violations::one("", "was changed at the same moment; send the line again")
+}
+
+/// What is noted of a batch. Users that were made are listed in one entry, for a hundred thousand single ones
+/// would hide all others; those that were changed, and those that got power or none at all, have one each.
+#[derive(Default)]
+struct Events {
+    created: Vec<String>,
+    single: Vec<Event>,
+}
+
+impl Events {
+    fn add(&mut self, done: Done, before: Option<&(User, bool)>, (user, has): (&User, bool)) {
+        let event = Event::new(EventKind::UserImported).target(user.id);
+        match (done, before) {
+            (Done::Unchanged, _) => {}
+            (Done::Updated, Some((before, had))) => {
+                let with = |user: &User, has_password: bool| {
+                    let mut members = users::written(user);
+                    members["has_password"] = has_password.into();
+                    members
+                };
+                let event = event.change(&with(before, *had), &with(user, has));
+                self.single.push(event);
+            }
+            _ if user.roles.is_empty() && user.state == UserState::Active => {
+                self.created.push(user.id.to_string());
+            }
+            _ => self.single.push(event.after(users::written(user))),
+        }
     }
-    let event = Event::new(EventKind::UserImported)
-        .detail("created", created)
-        .detail("updated", updated);
-    admin.note(app, event, now);
+
+    fn note(self, app: &App, admin: &Administration, now: Timestamp) {
+        if !self.created.is_empty() {
+            let event = Event::new(EventKind::UserImported).detail("created", self.created);
+            admin.note(app, event, now);
+        }
+        for event in self.single {
+            admin.note(app, event, now);
+        }
+    }
 }
 
 /// The violations of a line, with pointers into it.

@@ -9,10 +9,10 @@ use crate::{
     application::{
         error::{Error, StoreError},
         idempotency::Draft,
-        logout,
-        page::{Page, with_one_more},
+        logout::{self, SessionsEnded},
+        page::{Page, size_of, with_one_more},
         ports::{UserFilter, UserPosition, UserWithHash},
-        refresh,
+        refresh::Ended,
     },
     domain::{
         audit::{Event, EventKind},
@@ -47,7 +47,9 @@ pub async fn create(
     };
     let mut work = app.store.begin(tenant).await?;
     conflicts(work.add_user(&user, hash.as_ref()).await)?;
-    let event = Event::new(EventKind::UserCreated).target(user.id);
+    let event = Event::new(EventKind::UserCreated)
+        .target(user.id)
+        .after(written(&user));
     Ok(Draft::new((user, hash), work, event))
 }
 
@@ -136,7 +138,10 @@ pub async fn page(
 ) -> Result<Page<(UserPosition, UserWithHash), UserPosition>, Error> {
     let mut view = app.store.view(tenant).await?;
     let items = view.users_page(filter, after, with_one_more(limit)).await?;
-    Ok(Page::of(items, limit, |(position, _)| position.clone()))
+    let size = |(_, (user, _)): &(UserPosition, UserWithHash)| size_of(&written(user));
+    Ok(Page::within(items, limit, size, |(position, _)| {
+        position.clone()
+    }))
 }
 
 /// One user.
@@ -168,28 +173,34 @@ pub async fn patch(
     }
     let after =
         user_members::patched(&before, members, tenant.policy(), now).map_err(Error::Invalid)?;
+    let unchanged = User {
+        updated_at: before.updated_at,
+        ..after.clone()
+    };
+    if unchanged == before {
+        return Ok((before, hash));
+    }
+    let keys = app.keyring.keys(tenant).await?;
     let mut work = app.store.begin(tenant).await?;
     if !conflicts(work.update_user(&after, before.updated_at).await)? {
         return Err(Error::Stale);
     }
     let ended = if after.not_before == before.not_before {
-        Vec::new()
+        SessionsEnded::default()
     } else {
-        work.live_sessions_of(after.id).await?
+        logout::end_sessions_of(tenant, &keys, work.as_mut(), after.id, now).await?
     };
     work.commit().await?;
-    for session in ended {
-        logout::end_session(app, tenant, session, now).await?;
-    }
     let event = Event::new(EventKind::UserChanged)
         .target(after.id)
         .change(&written(&before), &written(&after));
     admin.note(app, event, now);
+    ended.follow(app, tenant).await;
     Ok((after, hash))
 }
 
 /// A user as the audit log keeps it: nothing of its password.
-fn written(user: &User) -> Value {
+pub(super) fn written(user: &User) -> Value {
     serde_json::json!({
         "email": user.email.as_str(),
         "email_verified": user.email_verified,
@@ -202,7 +213,7 @@ fn written(user: &User) -> Value {
     })
 }
 
-/// Deletes a user with its sessions, grants and consents.
+/// Deletes a user with its sessions, grants and consents; no link that is still about brings it back.
 pub async fn delete(
     app: &App,
     admin: &Administration,
@@ -211,12 +222,18 @@ pub async fn delete(
 ) -> Result<(), Error> {
     let id: UserId = id.parse().map_err(|_| Error::NotFound)?;
     let mut work = app.store.begin(admin.tenant()).await?;
+    let user = work.user(id).await?.ok_or(Error::NotFound)?;
     let ended = work.delete_user(id).await?.ok_or(Error::NotFound)?;
+    let revoked = work.revoke_invitations_of(&user.email, now).await?;
     work.commit().await?;
-    for (session, grant) in ended {
-        refresh::forget(app, admin.tenant(), session, &[grant]).await;
+    for invitation in revoked {
+        let event = Event::new(EventKind::InvitationRevoked).target(invitation);
+        admin.note(app, event, now);
     }
-    let event = Event::new(EventKind::UserDeleted).target(id);
+    let event = Event::new(EventKind::UserDeleted)
+        .target(id)
+        .before(written(&user));
     admin.note(app, event, now);
+    Ended::of(ended).forget(app, admin.tenant()).await;
     Ok(())
 }

@@ -240,7 +240,7 @@ pub async fn sign_in(
         work.add_session(&session).await?;
     }
     work.commit().await?;
-    app.views.forget(tenant, session.id, &[]).await;
+    app.views.forget(tenant, &[session.id], &[]).await;
     tracing::info!(user.id = %user.id, session.id = %session.id, "signed in on a page");
     login::note_sign_in(app, tenant, &session, now);
     let id = session.id;

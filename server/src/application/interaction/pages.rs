@@ -1,7 +1,5 @@
 //! What the forms of the hosted pages do.
 
-use zeroize::Zeroizing;
-
 use super::{
     authorize::{Reply, Stopped, Waiting},
     browser::{self, Accounts},
@@ -44,17 +42,9 @@ pub async fn sign_up(
     app: &App,
     tenant: &TenantScope,
     accounts: &mut Accounts,
-    name: String,
-    email: String,
-    password: Zeroizing<String>,
+    command: Signup,
     now: Timestamp,
 ) -> Result<SessionId, Error> {
-    let command = Signup {
-        name,
-        email,
-        password,
-        avatar_url: None,
-    };
     let user = signup::signup(app, tenant, command, now).await?;
     browser::sign_in(app, tenant, accounts, user, now).await
 }

@@ -14,6 +14,9 @@ use crate::{
 /// Takes entries. They are written behind the answer: whoever reads the trail right after may miss the last.
 pub trait AuditLog: Send + Sync {
     fn record(&self, tenant: &TenantScope, entry: Entry);
+    /// Like [`record`](Self::record), for what anybody can make happen. The first is written like any other;
+    /// its like within the next minute become one entry, the last of them, with `times` in its details.
+    fn record_often(&self, tenant: &TenantScope, entry: Entry);
 }
 
 /// Which entries of the trail are wanted.

@@ -21,6 +21,8 @@ pub enum Due {
     Keys,
     /// Old entries of the audit log go.
     AuditSweep,
+    /// Sessions and grants that ended long ago go.
+    SignInSweep,
 }
 
 /// Knows which tenants are due, without looking at those that aren't.

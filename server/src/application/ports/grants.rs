@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::{SweepBounds, SweptPart};
 use crate::{
     application::error::StoreError,
     domain::{
@@ -34,6 +35,13 @@ pub trait Grants {
         client: &ClientId,
         now: Timestamp,
     ) -> Result<Vec<(SessionId, GrantId)>, StoreError>;
+    /// Looks at up to `limit` grants behind `after` and deletes those that ended long ago.
+    async fn sweep_grants(
+        &mut self,
+        after: GrantId,
+        bounds: &SweepBounds,
+        limit: u32,
+    ) -> Result<SweptPart<GrantId>, StoreError>;
 }
 
 /// Which grants or consents a list shows: those that fit every member that is there.

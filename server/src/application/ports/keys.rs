@@ -44,10 +44,11 @@ pub trait KeyStore: Send + Sync {
 /// tenants.
 #[async_trait]
 pub trait KeyDirectory: Send + Sync {
-    /// Up to `limit` data keys that are sealed under this master key.
+    /// Up to `limit` data keys that are sealed under this master key, of tenants behind `after` in order of id.
     async fn data_keys_under(
         &self,
         master_key_id: &str,
+        after: Option<TenantId>,
         limit: u32,
     ) -> Result<Vec<(TenantId, SealedDataKey)>, StoreError>;
     /// How many data keys are sealed under this master key; counting stops at `limit`.
@@ -171,8 +172,12 @@ pub struct TenantKeys {
     pub jwts: Box<dyn Jwts>,
     /// What `tokens` were opened to sign with.
     pub access_token_alg: SigningAlgorithm,
+    /// Algorithms whose next key is published.
+    pub announced: Vec<SigningAlgorithm>,
     /// What other keys are derived from. It lives as long as the tenant's data key.
     pub derivation: Key256,
+    /// Since when the oldest key that signs has been doing so.
+    pub active_since: Option<Timestamp>,
     /// Every key that verifiers may meet.
     pub public: Vec<PublicKey>,
     /// The first makes tags; all of them check.

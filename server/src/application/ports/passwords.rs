@@ -54,8 +54,8 @@ pub enum NotAPasswordHash {
     )]
     Unknown,
     #[error(
-        "asks for too much work: argon2 may use 256 MiB, 10 passes and 8 lanes, bcrypt cost 14, scrypt 128 MiB \
-         and 4 lanes, PBKDF2 2000000 rounds"
+        "asks for too much work: argon2 may use 256 MiB, 10 passes, 8 lanes and 608 MiB in all passes together, bcrypt cost 14, \
+         scrypt N·r·p of 1048576, PBKDF2 2000000 rounds for all blocks of its output (1000000 with SHA-512)"
     )]
     TooExpensive,
 }

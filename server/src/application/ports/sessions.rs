@@ -6,6 +6,7 @@ use crate::{
     application::error::StoreError,
     domain::{
         client::Client,
+        domain_name::DomainName,
         id::{GrantId, SessionId, UserId},
         secret::{BrowserSession, TokenDigest},
         session::Session,
@@ -28,8 +29,10 @@ pub trait Sessions {
     async fn renew_session(&mut self, session: &Session) -> Result<(), StoreError>;
     /// Notes that the browser was seen.
     async fn touch_session(&mut self, id: SessionId, now: Timestamp) -> Result<(), StoreError>;
-    /// The clients that were granted something during the session.
-    async fn clients_of_session(&mut self, id: SessionId) -> Result<Vec<Client>, StoreError>;
+    /// The clients that were granted something during the session, each once for every issuer that it
+    /// knows.
+    async fn clients_of_session(&mut self, id: SessionId)
+    -> Result<Vec<SessionClient>, StoreError>;
     /// Up to `limit` sessions, the latest first, behind `after`.
     async fn sessions_page(
         &mut self,
@@ -37,20 +40,70 @@ pub trait Sessions {
         after: Option<SessionId>,
         limit: u32,
     ) -> Result<Vec<Session>, StoreError>;
-    /// The sessions of a user that have not ended.
-    async fn live_sessions_of(&mut self, user: UserId) -> Result<Vec<SessionId>, StoreError>;
     /// Ends the session and revokes its grants, but those that outlive it; which ones. Ending twice keeps the first end.
     async fn end_session(
         &mut self,
         id: SessionId,
         now: Timestamp,
     ) -> Result<Vec<GrantId>, StoreError>;
+    /// Ends every session of a user and revokes its grants, but those that outlive a session, in a number of
+    /// statements that doesn't grow with them.
+    async fn end_sessions_of(
+        &mut self,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<EndedSessions, StoreError>;
+    /// Looks at up to `limit` sessions behind `after` and deletes those that nothing needs any more.
+    async fn sweep_sessions(
+        &mut self,
+        after: SessionId,
+        bounds: &SweepBounds,
+        limit: u32,
+    ) -> Result<SweptPart<SessionId>, StoreError>;
+}
+
+/// What ended with all sessions of a user.
+#[derive(Clone, Debug, Default)]
+pub struct EndedSessions {
+    pub sessions: Vec<SessionId>,
+    /// Those that counted until now, also what outlives its session.
+    pub grants: Vec<GrantId>,
+    /// The applications that had one of these grants, each with the sessions in which it had.
+    pub clients: Vec<(SessionClient, Vec<SessionId>)>,
+}
+
+/// What is old enough to be deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct SweepBounds {
+    /// What ended before this moment is shown to nobody any more.
+    pub ended_before: Timestamp,
+    /// A refresh family that could be used until this moment at most is over: it is further back, because a
+    /// store may know of a family's last use late.
+    pub idle_before: Timestamp,
+    /// A browser's sign-in from before this moment has ended by its age.
+    pub browser_before: Timestamp,
+}
+
+/// A part of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SweptPart<K> {
+    pub deleted: u64,
+    /// Where to go on; None at the end.
+    pub next: Option<K>,
 }
 
 /// Which sessions a list shows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SessionFilter {
     pub user: Option<UserId>,
+}
+
+/// A client that was granted something during a session.
+#[derive(Clone, Debug)]
+pub struct SessionClient {
+    pub client: Client,
+    /// The custom domain whose issuer the client knows; `None`: the tenant's path.
+    pub issuer_domain: Option<DomainName>,
 }
 
 /// A session and its user as of one moment.

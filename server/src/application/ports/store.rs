@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{AuditTrail, Clients, Consents, Grants, KeptAnswers, Keys, Sessions, Users};
+use super::{
+    AuditTrail, Clients, Consents, Domains, Grants, Invitations, KeptAnswers, Keys, Sessions, Users,
+};
 use crate::{application::error::StoreError, domain::tenant::TenantScope};
 
 /// Opens units of work.
@@ -17,7 +19,17 @@ pub trait Store: Send + Sync {
 /// Work inside one tenant, done wholly or not at all.
 #[async_trait]
 pub trait UnitOfWork:
-    Users + Clients + Sessions + Grants + Consents + Keys + AuditTrail + KeptAnswers + Send
+    Users
+    + Invitations
+    + Clients
+    + Sessions
+    + Grants
+    + Consents
+    + Keys
+    + AuditTrail
+    + KeptAnswers
+    + Domains
+    + Send
 {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }

@@ -7,6 +7,7 @@ use crate::{
     application::error::StoreError,
     domain::{
         client::Client,
+        domain_name::DomainName,
         refresh::TagKeyId,
         secret::Key256,
         tenant::{Policy, Slug, Tenant, TenantState},
@@ -35,6 +36,14 @@ pub trait Tenants: Send + Sync {
     ) -> Result<Option<Tenant>, StoreError>;
     /// Finds a tenant. An answer may be up to a second old.
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError>;
+    /// The tenant that holds a custom domain. An answer may be up to a second old.
+    async fn slug_at(&self, domain: &DomainName) -> Result<Option<Slug>, StoreError>;
+    /// The tenant's hold on a domain was changed: what is kept of either counts no more.
+    async fn forget_domain(&self, slug: &Slug, domain: &DomainName);
+    /// Finds a tenant as it is now: for those who change it.
+    async fn by_slug_now(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
+        self.by_slug(slug).await
+    }
     /// Up to `limit` tenants behind `after`: in order of slug those whose slug begins with `q`; when there are
     /// none, in order of name those whose name does.
     async fn page(
@@ -61,13 +70,13 @@ pub trait Tenants: Send + Sync {
         expected: Timestamp,
         now: Timestamp,
     ) -> Result<Option<Tenant>, StoreError>;
-    /// Suspends or resumes. `None` when there is no such tenant.
+    /// Suspends or resumes, and says whether that was a change. `None` when there is no such tenant.
     async fn set_state(
         &self,
         slug: &Slug,
         state: TenantState,
         now: Timestamp,
-    ) -> Result<Option<Tenant>, StoreError>;
+    ) -> Result<Option<(Tenant, bool)>, StoreError>;
     /// Ends a tenant: it is found no more, its slug is free, and its data key is destroyed, so that nothing
     /// that was sealed for it can be opened again. Its rows go later. `false` when there is none.
     async fn delete(&self, slug: &Slug, now: Timestamp) -> Result<bool, StoreError>;

@@ -37,6 +37,6 @@ pub trait Views: Send + Sync {
         tenant: &TenantScope,
         id: SessionId,
     ) -> Result<Option<Arc<SessionView>>, StoreError>;
-    /// Drops what is cached of a session and its grants, because they just changed.
-    async fn forget(&self, tenant: &TenantScope, session: SessionId, grants: &[GrantId]);
+    /// Drops what is cached of sessions and grants, because they just changed.
+    async fn forget(&self, tenant: &TenantScope, sessions: &[SessionId], grants: &[GrantId]);
 }

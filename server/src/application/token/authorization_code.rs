@@ -19,11 +19,13 @@ use crate::{
         authorization::{CodeRecord, REPLAY_MEMORY, challenge_fits},
         claims::Audience,
         client::metadata::GrantType,
+        domain_name::DomainName,
         grant::Grant,
         id::{GrantId, SessionId},
         refresh::Secret,
         scope::OFFLINE_ACCESS,
         session::Session,
+        tenant::TenantScope,
         timestamp::Timestamp,
         user::{User, UserState},
     },
@@ -61,9 +63,10 @@ pub(super) async fn redeem(exchange: &Exchange<'_>) -> Result<Granted, OAuthErro
         Taken::Unknown => return Err(invalid("unknown or expired code").into()),
     };
     check(exchange, &record)?;
-    let audience = exchange.audience(&record.resources, &record.scope)?;
+    let issuer = issuer(exchange, &record)?;
+    let audience = exchange.audience(&issuer, &record.resources, &record.scope)?;
     let (session, user) = live_session(exchange, &record).await?;
-    let (grant, refresh_token) = new_grant(exchange, &record);
+    let (grant, refresh_token) = new_grant(exchange, &issuer, &record);
     let mut work = app.store.begin(tenant).await?;
     work.add_grant(&grant).await?;
     work.commit().await?;
@@ -82,6 +85,7 @@ pub(super) async fn redeem(exchange: &Exchange<'_>) -> Result<Granted, OAuthErro
         .then(|| issue::tag_key(&exchange.keys).map(|key| refresh_token.encode(tenant.id(), key)))
         .transpose()?;
     Ok(Granted {
+        issuer,
         scope: record.scope,
         audience,
         not_after: grant.absolute_end,
@@ -152,13 +156,24 @@ async fn live_session(
     Ok((found.session, found.user))
 }
 
+/// The tenant as the issuer that answered the authorization request.
+fn issuer(exchange: &Exchange<'_>, record: &CodeRecord) -> Result<TenantScope, Refusal> {
+    let domain = record.issuer_domain.as_deref().map(DomainName::stored);
+    let domain = domain
+        .transpose()
+        .map_err(|_| invalid("of an unreadable domain"))?;
+    let issuer = exchange.tenant.from_issuer(domain.as_ref());
+    issuer.ok_or(invalid("of a domain that was removed"))
+}
+
 fn new_grant(
     exchange: &Exchange<'_>,
+    issuer: &TenantScope,
     record: &CodeRecord,
 ) -> (Grant, crate::domain::refresh::RefreshToken) {
     let secret = Secret::from_entropy(exchange.app.random());
-    let policy = exchange.tenant.policy();
-    let absolute_end = exchange.now + policy.refresh_absolute_ttl();
+    let lifetimes = exchange.lifetimes();
+    let absolute_end = exchange.now + lifetimes.refresh_absolute;
     let grant = Grant {
         id: GrantId::from_uuid(record.grant),
         session_id: SessionId::from_uuid(record.session),
@@ -166,11 +181,12 @@ fn new_grant(
         client_id: exchange.client().id.clone(),
         scope: record.scope.clone(),
         audience: Audience::of(record.resources.clone()),
+        issuer_domain: issuer.issuer_domain().cloned(),
         offline: record.scope.contains(OFFLINE_ACCESS),
         authenticated_at: Timestamp::from_micros(record.authenticated_at),
         claims: record.claims.clone(),
         leaf: secret.digest(),
-        idle_end: (exchange.now + policy.refresh_idle_ttl()).min(absolute_end),
+        idle_end: (exchange.now + lifetimes.refresh.idle).min(absolute_end),
         absolute_end,
         created_at: exchange.now,
     };
@@ -199,7 +215,7 @@ async fn end_replayed(exchange: &Exchange<'_>, record: &CodeRecord) -> Result<()
         )
         .await?;
     let grant = GrantId::from_uuid(record.grant);
-    refresh::revoke(
+    let ended = refresh::revoke(
         app,
         tenant,
         SessionId::from_uuid(record.session),
@@ -218,5 +234,6 @@ async fn end_replayed(exchange: &Exchange<'_>, record: &CodeRecord) -> Result<()
         .detail("user_id", record.user.to_string());
     let actor = Actor::Client(exchange.client().id.clone());
     audit::note(app, tenant, actor, event, now);
+    ended.forget(app, tenant).await;
     Ok(())
 }

@@ -50,19 +50,35 @@ impl Api {
                 roots.add(certificate.with_context(unreadable)?)?;
             }
         }
+        let loopback = match url.host() {
+            Some(url::Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        if url.scheme() != "https" && !loopback {
+            bail!("{url} would carry the token in clear text: use https");
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(TIMEOUT)
+            .use_preconfigured_tls(tls_with(roots)?);
+        // A proxy has no business between two programs of this machine, and would see the token.
+        let http = if loopback { http.no_proxy() } else { http };
         Ok(Self {
-            http: reqwest::Client::builder()
-                .connect_timeout(TIMEOUT)
-                .use_preconfigured_tls(tls_with(roots)?)
-                .build()?,
+            http: http.build()?,
             base: format!("{}/admin/v1", url.as_str().trim_end_matches('/')),
             token: read_token(token_file)?,
         })
     }
 
-    pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    /// A request for a path below the admin API. One that could lead anywhere else is never sent.
+    pub(super) fn request(&self, method: Method, path: &str) -> anyhow::Result<RequestBuilder> {
+        let mut segments = path.split('/').skip(1);
+        if let Some(odd) = segments.find(|segment| id(segment).is_err()) {
+            bail!("{odd:?} can be no id or name");
+        }
         let request = self.http.request(method, format!("{}{path}", self.base));
-        request.bearer_auth(&*self.token)
+        Ok(request.bearer_auth(&*self.token))
     }
 
     /// Sends; the answer's JSON, or null when it has none.
@@ -76,11 +92,12 @@ impl Api {
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.send(self.request(Method::GET, path)).await
+        self.send(self.request(Method::GET, path)?).await
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        self.send(self.request(Method::POST, path).json(body)).await
+        self.send(self.request(Method::POST, path)?.json(body))
+            .await
     }
 
     /// Makes something, once: when the connection is lost before the answer is there, the same request is sent
@@ -90,25 +107,25 @@ impl Api {
         SystemEntropy.fill(&mut random);
         let key = uuid::Builder::from_random_bytes(random).into_uuid();
         let request = || {
-            let request = self.request(Method::POST, path).json(body);
-            request.header("idempotency-key", key.to_string())
+            let request = self.request(Method::POST, path)?.json(body);
+            anyhow::Ok(request.header("idempotency-key", key.to_string()))
         };
-        match self.send(request()).await {
+        match self.send(request()?).await {
             Err(error) if is_lost(&error) => {
                 tokio::time::sleep(BEFORE_RETRY).await;
-                self.send(request()).await
+                self.send(request()?).await
             }
             outcome => outcome,
         }
     }
 
     pub(super) async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let request = self.request(Method::PATCH, path).json(body);
+        let request = self.request(Method::PATCH, path)?.json(body);
         self.send(request).await
     }
 
     pub(super) async fn delete(&self, path: &str) -> anyhow::Result<()> {
-        self.send(self.request(Method::DELETE, path)).await?;
+        self.send(self.request(Method::DELETE, path)?).await?;
         Ok(())
     }
 
@@ -130,7 +147,7 @@ impl Api {
                 .filter_map(|(name, value)| Some((*name, (*value)?)));
             query.extend(given.map(|(name, value)| (name, value.to_owned())));
             query.extend(cursor.map(|cursor| ("cursor", cursor)));
-            let request = self.request(Method::GET, path).query(&query);
+            let request = self.request(Method::GET, path)?.query(&query);
             let mut page = self.send(request).await?;
             if let Value::Array(more) = page["items"].take() {
                 items.extend(more);
@@ -145,7 +162,7 @@ impl Api {
     /// Sends a file and answers with the lines of the answer as they come.
     pub(super) async fn upload(&self, path: &str, body: Body) -> anyhow::Result<Response> {
         let request = self
-            .request(Method::POST, path)
+            .request(Method::POST, path)?
             .header(header::CONTENT_TYPE, "application/x-ndjson")
             .body(body);
         self.answer(request).await
@@ -163,6 +180,16 @@ impl Api {
         let status = answer.status();
         let problem: Value = answer.json().await.unwrap_or_default();
         bail!("{}", explained(status, &problem))
+    }
+}
+
+/// Reads the id or name of one object: nothing that a URL could take for more than one step of its path.
+pub(super) fn id(text: &str) -> Result<String, &'static str> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if !text.is_empty() && text.bytes().all(plain) && text.bytes().any(|b| b != b'.') {
+        Ok(text.to_owned())
+    } else {
+        Err("must be an id or a name of letters, digits, hyphens, underscores and dots")
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) struct Client {
 enum Command {
     /// List clients
     List {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
         /// Only those whose id or name has this
         #[arg(long)]
@@ -35,9 +36,15 @@ enum Command {
         page: Page,
     },
     /// Show a client
-    Get { tenant: String, client_id: String },
+    Get {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        #[arg(value_parser = super::api::id)]
+        client_id: String,
+    },
     /// Create a client; its secret is told this once
     Create {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
         #[arg(long)]
         name: Option<String>,
@@ -56,7 +63,9 @@ enum Command {
     },
     /// Change a client by a JSON merge patch
     Update {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
+        #[arg(value_parser = super::api::id)]
         client_id: String,
         /// Such as '{"client_name": "Web"}'
         #[arg(long, value_name = "JSON")]
@@ -64,17 +73,26 @@ enum Command {
     },
     /// Delete a client
     Delete {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
+        #[arg(value_parser = super::api::id)]
         client_id: String,
         /// It can't be undone
         #[arg(long)]
         yes: bool,
     },
     /// List the secrets of a client, without themselves
-    Secrets { tenant: String, client_id: String },
+    Secrets {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        #[arg(value_parser = super::api::id)]
+        client_id: String,
+    },
     /// Make one more secret; it is told this once
     AddSecret {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
+        #[arg(value_parser = super::api::id)]
         client_id: String,
         /// After how many seconds the secrets before it end
         #[arg(long, value_name = "SECONDS")]
@@ -82,8 +100,11 @@ enum Command {
     },
     /// End a secret now
     DeleteSecret {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
+        #[arg(value_parser = super::api::id)]
         client_id: String,
+        #[arg(value_parser = super::api::id)]
         secret_id: String,
     },
 }

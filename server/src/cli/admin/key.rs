@@ -28,12 +28,14 @@ pub(crate) struct Key {
 enum Command {
     /// List signing keys
     List {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
         #[command(flatten)]
         page: Page,
     },
     /// Publish the next key; it signs as soon as verifiers know it
     Rotate {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
         /// RS256, ES256, PS256 or EdDSA; that of access tokens when absent
         #[arg(long)]
@@ -41,14 +43,16 @@ enum Command {
     },
     /// Let the next key sign now, if verifiers know it
     Activate {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = super::api::id)]
         kid: String,
     },
     /// End a key that got into wrong hands, with all that it signed
     Revoke {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = super::api::id)]
         kid: String,
         /// Every token that it signed counts no more
         #[arg(long)]
@@ -56,8 +60,9 @@ enum Command {
     },
     /// Forget a key that nothing needs
     Delete {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, value_parser = super::api::id)]
         kid: String,
     },
     /// List the master keys and what rests on them
@@ -93,7 +98,7 @@ impl Key {
             }
             Command::Activate { tenant, kid } => {
                 let path = format!("/tenants/{tenant}/keys/{kid}/activate");
-                out.object(&api.send(api.request(Method::POST, &path)).await?)
+                out.object(&api.send(api.request(Method::POST, &path)?).await?)
             }
             Command::Revoke { tenant, kid, yes } => {
                 if !yes {
@@ -102,7 +107,7 @@ impl Key {
                     );
                 }
                 let path = format!("/tenants/{tenant}/keys/{kid}/revoke");
-                out.object(&api.send(api.request(Method::POST, &path)).await?)
+                out.object(&api.send(api.request(Method::POST, &path)?).await?)
             }
             Command::Delete { tenant, kid } => {
                 api.delete(&format!("/tenants/{tenant}/keys/{kid}")).await?;

@@ -34,9 +34,13 @@ enum Command {
         page: Page,
     },
     /// Show a tenant
-    Get { slug: String },
+    Get {
+        #[arg(value_parser = super::api::id)]
+        slug: String,
+    },
     /// Create a tenant
     Create {
+        #[arg(value_parser = super::api::id)]
         slug: String,
         /// What people call it; the slug when absent
         #[arg(long)]
@@ -46,20 +50,32 @@ enum Command {
         settings: Option<String>,
     },
     /// Give a tenant another name
-    Rename { slug: String, name: String },
+    Rename {
+        #[arg(value_parser = super::api::id)]
+        slug: String,
+        name: String,
+    },
     /// Show a tenant's settings, or change them
     Settings {
+        #[arg(value_parser = super::api::id)]
         slug: String,
         /// A JSON merge patch: members that are missing stay, null is the default again
         #[arg(long, value_name = "JSON")]
         set: Option<String>,
     },
     /// Make a tenant answer like one that does not exist
-    Suspend { slug: String },
+    Suspend {
+        #[arg(value_parser = super::api::id)]
+        slug: String,
+    },
     /// Let a suspended tenant serve again
-    Resume { slug: String },
+    Resume {
+        #[arg(value_parser = super::api::id)]
+        slug: String,
+    },
     /// Delete a tenant with all that it has
     Delete {
+        #[arg(value_parser = super::api::id)]
         slug: String,
         /// It can't be undone: its data key is destroyed at once
         #[arg(long)]

@@ -13,12 +13,13 @@ use zeroize::Zeroizing;
 use super::{Connection, Output, Page, api::Api};
 use crate::cli::say;
 
-/// List, create, change, import and delete the users of a tenant
+/// List, create, invite, change, import and delete the users of a tenant
 #[derive(Debug, Args)]
 #[command(
     arg_required_else_help = true,
     after_help = "Examples:
   tokenhouse user create acme --email ada@example.com --name Ada --password-file ada.txt
+  tokenhouse user invite acme --email grace@example.com --role owner
   tokenhouse user list acme --q ada
   tokenhouse user disable acme 01a1f6b2-5f00-7a3c-8d4e-0f1a2b3c4d5e
   tokenhouse user import acme users.ndjson > results.ndjson"
@@ -34,6 +35,7 @@ pub(crate) struct User {
 enum Command {
     /// List users
     List {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
         /// Only those whose address or name begins with this
         #[arg(long)]
@@ -42,9 +44,15 @@ enum Command {
         page: Page,
     },
     /// Show a user
-    Get { tenant: String, user_id: String },
+    Get {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        #[arg(value_parser = super::api::id)]
+        user_id: String,
+    },
     /// Create a user
     Create {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
         #[arg(long)]
         email: String,
@@ -60,23 +68,73 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
+    /// Invite somebody: prints, this once, the link by which the address becomes a user
+    Invite {
+        tenant: String,
+        #[arg(long)]
+        email: String,
+        /// What the sign-up page begins with
+        #[arg(long)]
+        name: Option<String>,
+        /// A role to hold; may come several times
+        #[arg(long = "role")]
+        roles: Vec<String>,
+        /// After how many seconds the link counts no more; a week by default
+        #[arg(long, value_name = "SECONDS")]
+        expires_in: Option<u32>,
+    },
+    /// List invitations
+    Invitations {
+        tenant: String,
+        /// pending, accepted, expired or revoked
+        #[arg(long)]
+        state: Option<String>,
+        #[arg(long)]
+        email: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Take an invitation back
+    RevokeInvitation {
+        tenant: String,
+        invitation_id: String,
+    },
     /// Change a user by a JSON merge patch
     Update {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
+        #[arg(value_parser = super::api::id)]
         user_id: String,
         /// Such as '{"roles": ["admin"]}'
         #[arg(long, value_name = "JSON")]
         set: String,
     },
     /// Let a user sign in no more, and end its sessions
-    Disable { tenant: String, user_id: String },
+    Disable {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        #[arg(value_parser = super::api::id)]
+        user_id: String,
+    },
     /// Let a disabled user sign in again
-    Enable { tenant: String, user_id: String },
+    Enable {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        #[arg(value_parser = super::api::id)]
+        user_id: String,
+    },
     /// End all sessions of a user
-    EndSessions { tenant: String, user_id: String },
+    EndSessions {
+        #[arg(value_parser = super::api::id)]
+        tenant: String,
+        #[arg(value_parser = super::api::id)]
+        user_id: String,
+    },
     /// Delete a user
     Delete {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
+        #[arg(value_parser = super::api::id)]
         user_id: String,
         /// It can't be undone
         #[arg(long)]
@@ -84,6 +142,7 @@ enum Command {
     },
     /// Import users from NDJSON, one a line; prints a result a line
     Import {
+        #[arg(value_parser = super::api::id)]
         tenant: String,
         /// `-` is standard input
         file: PathBuf,
@@ -97,6 +156,14 @@ const COLUMNS: &[super::Column] = &[
     ("STATE", "state"),
     ("ROLES", "roles"),
     ("CREATED", "created_at"),
+];
+
+const INVITATION_COLUMNS: &[super::Column] = &[
+    ("INVITATION ID", "invitation_id"),
+    ("EMAIL", "email"),
+    ("STATE", "state"),
+    ("ROLES", "roles"),
+    ("EXPIRES", "expires_at"),
 ];
 
 impl User {
@@ -130,6 +197,36 @@ impl User {
                         .await?,
                 )
             }
+            Command::Invite {
+                tenant,
+                email,
+                name,
+                roles,
+                expires_in,
+            } => {
+                let body = json!({ "email": email, "name": name, "roles": roles, "expires_in": expires_in });
+                let path = format!("/tenants/{tenant}/invitations");
+                out.object(&api.post(&path, &body).await?)
+            }
+            Command::Invitations {
+                tenant,
+                state,
+                email,
+                page,
+            } => {
+                let path = format!("/tenants/{tenant}/invitations");
+                let filters = [("state", state.as_deref()), ("email", email.as_deref())];
+                let items = api.list(&path, &filters, page.limit).await?;
+                out.list(&items, INVITATION_COLUMNS)
+            }
+            Command::RevokeInvitation {
+                tenant,
+                invitation_id,
+            } => {
+                api.delete(&format!("/tenants/{tenant}/invitations/{invitation_id}"))
+                    .await?;
+                out.done(&format!("invitation {invitation_id} is revoked"))
+            }
             Command::Update {
                 tenant,
                 user_id,
@@ -148,7 +245,7 @@ impl User {
             }
             Command::EndSessions { tenant, user_id } => {
                 let path = format!("{}/end-sessions", one(tenant, user_id));
-                api.send(api.request(reqwest::Method::POST, &path)).await?;
+                api.send(api.request(reqwest::Method::POST, &path)?).await?;
                 out.done("all sessions are ended")
             }
             Command::Delete {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::redirect_uri::RedirectUri;
+use super::{lifetimes::ClientLifetimes, redirect_uri::RedirectUri};
 use crate::domain::{
     scope::Scopes,
     signing_key::{ForeignAlgorithm, SigningAlgorithm},
@@ -171,6 +171,9 @@ pub struct ClientMetadata {
     pub resources: Vec<String>,
     /// Ours.
     pub introspection: Introspection,
+    /// Ours.
+    #[serde(flatten)]
+    pub lifetimes: ClientLifetimes,
 }
 
 impl Default for ClientMetadata {
@@ -214,6 +217,7 @@ impl Default for ClientMetadata {
             require_pkce: true,
             resources: Vec::new(),
             introspection: Introspection::Own,
+            lifetimes: ClientLifetimes::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! that is read (`registration`), and where answers may go (`redirect_uri`).
 
 pub mod initial_access;
+pub mod lifetimes;
 pub mod metadata;
 pub mod redirect_uri;
 pub mod registration;
@@ -133,6 +134,16 @@ impl Client {
     /// Whether the client may use `grant` (RFC 7591 §2, `grant_types`).
     pub fn may_use(&self, grant: GrantType) -> bool {
         self.metadata.grant_types.contains(&grant)
+    }
+
+    /// Whether it can get a token for itself at this moment (RFC 6749 §4.4).
+    pub fn acts_for_itself(&self, now: Timestamp) -> bool {
+        let method = self.metadata.auth_method();
+        let authenticates = match method.has_secret() {
+            true => self.secrets.counting(now).next().is_some(),
+            false => method != AuthMethod::None,
+        };
+        authenticates && self.may_use(GrantType::ClientCredentials)
     }
 
     /// Whether it registered itself.

@@ -6,6 +6,7 @@ use url::{Host, Url};
 
 use super::{
     ClientId,
+    lifetimes::ClientLifetimes,
     metadata::{
         ApplicationType, AuthMethod, ClientMetadata, GrantType, Introspection, ResponseType,
         SubjectType,
@@ -13,6 +14,7 @@ use super::{
     redirect_uri::RedirectUri,
 };
 use crate::domain::{
+    policy_patch,
     scope::Scopes,
     signing_key::{ForeignAlgorithm, SigningAlgorithm},
     violation::{Violation, Violations},
@@ -268,6 +270,7 @@ impl<'a> Reader<'a> {
             &ForeignAlgorithm::ALL.map(|one| (one.name(), one)),
         );
         let (require_pkce, resources, introspection) = self.own_members(door);
+        let lifetimes = self.lifetimes(door);
         ClientMetadata {
             client_name: self.text("client_name", MAX_NAME).unwrap_or_default(),
             redirect_uris,
@@ -308,6 +311,7 @@ impl<'a> Reader<'a> {
             require_pkce,
             resources,
             introspection,
+            lifetimes,
         }
     }
 
@@ -357,6 +361,40 @@ impl<'a> Reader<'a> {
                 )
             }
         }
+    }
+
+    /// How long what it gets counts is no client's to decide for itself: what it sends is ignored (RFC 7591 §2).
+    fn lifetimes(&mut self, door: Door<'_>) -> ClientLifetimes {
+        if matches!(door, Door::Dynamic { .. }) {
+            return ClientLifetimes::default();
+        }
+        let own = ClientLifetimes {
+            access_token_ttl: self.lifetime("access_token_ttl"),
+            id_token_ttl: self.lifetime("id_token_ttl"),
+            refresh_idle_ttl: self.lifetime("refresh_idle_ttl"),
+            refresh_absolute_ttl: self.lifetime("refresh_absolute_ttl"),
+            refresh_retry_window: self.lifetime("refresh_retry_window"),
+        };
+        if let (Some(idle), Some(absolute)) = (own.refresh_idle_ttl, own.refresh_absolute_ttl)
+            && idle > absolute
+        {
+            self.note("refresh_idle_ttl", "must not exceed refresh_absolute_ttl");
+        }
+        own
+    }
+
+    /// A number within the bounds of the tenant's setting of this name.
+    fn lifetime(&mut self, name: &str) -> Option<u32> {
+        let value = self.get(name)?;
+        let seconds = value.as_u64().and_then(|n| u32::try_from(n).ok());
+        let (least, most) = policy_patch::range_of(name).unwrap_or_default();
+        let fits = seconds.filter(|seconds| (least..=most).contains(seconds));
+        if fits.is_none() {
+            let detail =
+                format!("must be a number from {least} to {most}, or null for the tenant's");
+            self.note(name, detail);
+        }
+        fits
     }
 
     fn seconds(&mut self, name: &str) -> Option<u32> {
@@ -579,6 +617,12 @@ mod tests {
             ("require_auth_time", json!("yes"), "/require_auth_time"),
             ("client_id", json!("first-party"), "/client_id"),
             ("client_id", json!("a b"), "/client_id"),
+            ("access_token_ttl", json!(59), "/access_token_ttl"),
+            ("access_token_ttl", json!(86_401), "/access_token_ttl"),
+            ("id_token_ttl", json!(86_401), "/id_token_ttl"),
+            ("refresh_idle_ttl", json!("300"), "/refresh_idle_ttl"),
+            ("refresh_absolute_ttl", json!(-1), "/refresh_absolute_ttl"),
+            ("refresh_retry_window", json!(301), "/refresh_retry_window"),
             ("resources", json!(["x"]), "/resources/0"),
             (
                 "resources",
@@ -618,6 +662,8 @@ mod tests {
             "introspection": "tenant",
             "resources": ["https://api.example"],
             "scope": "openid tokenhouse:admin orders",
+            "access_token_ttl": 86_400,
+            "refresh_retry_window": 300,
         });
         let door = Door::Dynamic {
             require_pkce: true,
@@ -627,6 +673,7 @@ mod tests {
         assert_eq!((read.id, read.first_party), (None, false));
         assert!(read.metadata.require_pkce && read.metadata.resources.is_empty());
         assert_eq!(read.metadata.introspection, Introspection::Own);
+        assert_eq!(read.metadata.lifetimes, ClientLifetimes::default());
         assert_eq!(read.metadata.scope.to_string(), "openid orders");
     }
 }

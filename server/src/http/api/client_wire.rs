@@ -18,7 +18,7 @@ use crate::domain::{
 
 /// What a client registers. Every member may be missing.
 #[derive(Debug, Default, Object, Serialize)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "ClientMetadata", example, skip_serializing_if_is_none)]
 pub struct ClientMetadataView {
     /// Shown to users.
     #[oai(validator(max_length = 200))]
@@ -104,6 +104,23 @@ pub struct ClientMetadataView {
     /// Ours: `own` or `tenant`: whose tokens it may introspect.
     #[serde(skip_serializing_if = "Option::is_none")]
     introspection: Option<String>,
+    /// Ours: how long an access token for the client counts, in seconds; the tenant's setting when missing, like the four
+    /// that follow. Only an administrator sets them: what a client registers for itself is ignored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token_ttl: Option<u32>,
+    /// Ours: how long an ID token counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token_ttl: Option<u32>,
+    /// Ours: a refresh family that isn't used for this long ends. A change counts from the next refresh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_idle_ttl: Option<u32>,
+    /// Ours: a refresh family ends this long after it began, whatever happens. A change counts for families that begin
+    /// later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_absolute_ttl: Option<u32>,
+    /// Ours: how long after a rotation the token before still gets the same successor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_retry_window: Option<u32>,
 }
 
 impl From<&Client> for ClientMetadataView {
@@ -172,13 +189,28 @@ impl From<&Client> for ClientMetadataView {
                 Introspection::Own => "own",
                 Introspection::Tenant => "tenant",
             }),
+            access_token_ttl: metadata.lifetimes.access_token_ttl,
+            id_token_ttl: metadata.lifetimes.id_token_ttl,
+            refresh_idle_ttl: metadata.lifetimes.refresh_idle_ttl,
+            refresh_absolute_ttl: metadata.lifetimes.refresh_absolute_ttl,
+            refresh_retry_window: metadata.lifetimes.refresh_retry_window,
         }
     }
 }
 
-/// A client.
+impl Example for ClientMetadataView {
+    fn example() -> Self {
+        Self {
+            client_name: Some("Web shop".to_owned()),
+            redirect_uris: Some(vec!["https://app.example.com/callback".to_owned()]),
+            ..Self::default()
+        }
+    }
+}
+
+/// A client: what RFC 7591 §3.2.1 calls client information. (Generators have a `Client` of their own.)
 #[derive(Debug, Object, Serialize)]
-#[oai(rename = "Client", example, skip_serializing_if_is_none)]
+#[oai(rename = "ClientInformation", example, skip_serializing_if_is_none)]
 pub struct ClientView {
     client_id: String,
     /// Told once, by the answer that makes it.
@@ -251,6 +283,17 @@ impl Example for ClientView {
                 grant_types: list(&["authorization_code", "refresh_token"]),
                 response_types: list(&["code"]),
                 scope: text("openid profile email"),
+                application_type: text("web"),
+                post_logout_redirect_uris: list(&[]),
+                contacts: list(&[]),
+                subject_type: text("public"),
+                id_token_signed_response_alg: text("RS256"),
+                require_auth_time: Some(false),
+                default_acr_values: list(&[]),
+                backchannel_logout_session_required: Some(false),
+                require_pkce: Some(true),
+                resources: list(&[]),
+                introspection: text("own"),
                 ..ClientMetadataView::default()
             },
         }
@@ -275,11 +318,7 @@ impl Example for CreateClientBody {
         Self {
             client_id: None,
             first_party: None,
-            metadata: ClientMetadataView {
-                client_name: Some("Web shop".to_owned()),
-                redirect_uris: Some(vec!["https://app.example.com/callback".to_owned()]),
-                ..ClientMetadataView::default()
-            },
+            metadata: ClientMetadataView::example(),
         }
     }
 }

@@ -21,8 +21,12 @@ use crate::{
             pages, sealed,
         },
         login::Login,
+        signup::{self, Signup},
     },
-    domain::{authorization::Prompt, id::SessionId, violation::Violations},
+    domain::{
+        authorization::Prompt, id::SessionId, invitation::Invitation, tenant::SignupPolicy,
+        violation::Violations,
+    },
 };
 
 /// `GET {issuer}/oauth2/authorize`.
@@ -156,7 +160,7 @@ fn show_login(
     let again = waiting.is_some_and(|waiting| waiting.request.asks(Prompt::Login))
         && current.is_some()
         && problem.is_none();
-    let signup_open = visit.tenant.policy().signup_open;
+    let signup_open = visit.tenant.policy().signup == SignupPolicy::Open;
     let page = LoginPage {
         frame: visit.frame(),
         client: waiting.map(|waiting| ClientCard::from(&waiting.client)),
@@ -218,6 +222,7 @@ fn password(visit: &Visit) -> Zeroizing<String> {
 struct Typed {
     name: String,
     username: String,
+    invitation: Option<Zeroizing<String>>,
     problem: Option<&'static str>,
     violations: Option<Violations>,
 }
@@ -227,17 +232,33 @@ struct Typed {
 pub(crate) async fn signup_page(request: &Request, body: Body) -> poem::Result<Response> {
     Visit::at(request, body, async |visit| {
         let waiting = reopen_if_any(visit, false).await?;
-        let username = waiting
-            .as_ref()
-            .and_then(|waiting| waiting.request.login_hint.clone())
-            .unwrap_or_default();
-        let typed = Typed {
-            username,
-            ..Typed::default()
+        let token = visit.query.owned("invitation").map(Zeroizing::new);
+        let typed = match invitation_of(visit, token.as_ref()).await? {
+            Some(invitation) => Typed {
+                name: invitation.name.map_or_else(String::new, String::from),
+                username: invitation.email.as_str().to_owned(),
+                invitation: token,
+                ..Typed::default()
+            },
+            None => Typed {
+                username: waiting
+                    .as_ref()
+                    .and_then(|waiting| waiting.request.login_hint.clone())
+                    .unwrap_or_default(),
+                ..Typed::default()
+            },
         };
         show_signup(visit, waiting.as_ref(), typed, StatusCode::OK)
     })
     .await
+}
+
+/// The invitation that a visitor brings, or a page that says why nobody signs up like this.
+async fn invitation_of(
+    visit: &Visit,
+    token: Option<&Zeroizing<String>>,
+) -> Result<Option<Invitation>, Trouble> {
+    Ok(signup::admit(&visit.app, &visit.tenant, token, visit.now).await?)
 }
 
 fn show_signup(
@@ -246,9 +267,6 @@ fn show_signup(
     typed: Typed,
     status: StatusCode,
 ) -> Result<Response, Trouble> {
-    if !visit.tenant.policy().signup_open {
-        return Err(Trouble::SignupClosed);
-    }
     let sealed = waiting.map(|waiting| seal(visit, waiting)).transpose()?;
     let about = |pointer: &str| {
         let all = typed.violations.as_ref().map_or(&[][..], Violations::list);
@@ -264,6 +282,7 @@ fn show_signup(
         username_problem: about("/email"),
         password_problem: about("/password"),
         password_min_length: visit.tenant.policy().password_min_length,
+        invitation: typed.invitation,
         name: typed.name,
         username: typed.username,
         problem: typed.problem,
@@ -277,28 +296,28 @@ pub(crate) async fn sign_up(request: &Request, body: Body) -> poem::Result<Respo
     Visit::at(request, body, async |visit| {
         visit.check_form()?;
         let waiting = reopen_if_any(visit, true).await?;
-        if !visit.tenant.policy().signup_open {
-            return Err(Trouble::SignupClosed);
-        }
-        let name = visit.form.owned("name").unwrap_or_default();
-        let username = visit.form.owned("username").unwrap_or_default();
+        let token = visit.form.owned("invitation").map(Zeroizing::new);
+        let invitation = invitation_of(visit, token.as_ref()).await?;
+        let username = match invitation {
+            // Whatever the form says: the address is the invitation's.
+            Some(invitation) => invitation.email.as_str().to_owned(),
+            None => visit.form.owned("username").unwrap_or_default(),
+        };
         let typed = Typed {
-            name: name.clone(),
-            username: username.clone(),
+            name: visit.form.owned("name").unwrap_or_default(),
+            username,
+            invitation: token,
             ..Typed::default()
         };
-        let secret = password(visit);
+        let command = Signup {
+            name: typed.name.clone(),
+            email: typed.username.clone(),
+            password: password(visit),
+            avatar_url: None,
+            invitation: typed.invitation.clone(),
+        };
         let (app, tenant, now) = (visit.app.clone(), visit.tenant.clone(), visit.now);
-        let signed_up = pages::sign_up(
-            &app,
-            &tenant,
-            &mut visit.accounts,
-            name,
-            username,
-            secret,
-            now,
-        )
-        .await;
+        let signed_up = pages::sign_up(&app, &tenant, &mut visit.accounts, command, now).await;
         let (typed, status) = match signed_up {
             Ok(_session) => return after_sign_in(visit, waiting.as_ref()),
             Err(Error::Invalid(violations)) => {

@@ -8,6 +8,7 @@ use poem::{
 };
 use sha2::{Digest, Sha256};
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::domain::{branding::Accent, client::Client, tenant::TenantScope};
 
@@ -131,6 +132,8 @@ pub struct SignupPage {
     pub frame: Frame,
     pub client: Option<ClientCard>,
     pub form: FormParts,
+    /// The token of the invitation that the form accepts: then the address is not the user's to choose.
+    pub invitation: Option<Zeroizing<String>>,
     pub name: String,
     pub username: String,
     pub problem: Option<&'static str>,

@@ -73,6 +73,8 @@ pub enum Trouble {
     InvalidLogout,
     UnregisteredLogoutUri,
     SignupClosed,
+    InvitationRequired,
+    InvitationInvalid,
     Failed(Error),
 }
 
@@ -89,7 +91,12 @@ impl From<Stopped> for Trouble {
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
-        Self::Failed(error)
+        match error {
+            Error::SignupClosed => Self::SignupClosed,
+            Error::InvitationRequired => Self::InvitationRequired,
+            Error::InvitationInvalid => Self::InvitationInvalid,
+            other => Self::Failed(other),
+        }
     }
 }
 
@@ -160,9 +167,24 @@ impl Trouble {
             Self::SignupClosed => (
                 403,
                 "Sign-up is closed",
-                "New accounts are not created here. Ask whoever runs this service for an invitation.",
+                "New accounts are not created here. Ask whoever runs this service for one.",
             ),
-            Self::Failed(Error::Overloaded { .. } | Error::Store(StoreError::Unavailable(_))) => (
+            Self::InvitationRequired => (
+                403,
+                "Sign-up is by invitation",
+                "Open the link of your invitation to create your account. If you have none, ask whoever runs this \
+                 service for one.",
+            ),
+            Self::InvitationInvalid => (
+                403,
+                "This invitation can not be used",
+                "It may have expired, been used or been replaced by a newer one. Ask whoever invited you for a new one; \
+                 if you have an account already, sign in with it.",
+            ),
+            Self::Failed(
+                Error::Overloaded { .. }
+                | Error::Store(StoreError::Unavailable(_) | StoreError::Contended(_)),
+            ) => (
                 503,
                 "Temporarily unavailable",
                 "Something this service depends on does not answer. Try again in a moment.",
@@ -273,7 +295,7 @@ impl Visit {
     /// An address of this tenant, with the sealed request that waits.
     pub fn address(&self, path: &str, request: Option<&str>) -> String {
         let query = request.map_or_else(String::new, |request| format!("?request={request}"));
-        format!("{}{path}{query}", self.tenant.issuer().as_str())
+        format!("{}{path}{query}", self.tenant.base())
     }
 
     /// The answer to the client: a redirect, or a form that posts itself.

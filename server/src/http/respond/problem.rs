@@ -164,11 +164,18 @@ impl From<Error> for Problem {
             Error::ExternalIdTaken => Self::new(Kind::ExternalIdTaken),
             Error::SlugTaken => Self::new(Kind::SlugTaken),
             Error::ClientIdTaken => Self::new(Kind::ClientIdTaken),
+            Error::DomainAlreadyAdded => Self::new(Kind::DomainAlreadyAdded),
+            Error::DomainTaken => Self::new(Kind::DomainTaken),
+            Error::DomainNotVerified(detail) => Self::new(Kind::DomainNotVerified).detail(detail),
             Error::Key(refusal) => refusal.into(),
             Error::TooManySecrets => Self::new(Kind::TooManySecrets),
             Error::IdempotencyKeyReused => Self::new(Kind::IdempotencyKeyReused),
             Error::Stale => Self::new(Kind::StaleUpdate),
             Error::SignupClosed => Self::new(Kind::SignupClosed),
+            Error::InvitationRequired => Self::new(Kind::InvitationRequired),
+            Error::InvitationInvalid => Self::new(Kind::InvitationInvalid),
+            Error::InvitationAccepted => Self::new(Kind::InvitationAccepted),
+            Error::TooManyInvitations => Self::new(Kind::TooManyInvitations),
             Error::InsufficientScope(scope) => {
                 Self::new(Kind::InsufficientScope).detail(format!("The scope {scope} is needed."))
             }
@@ -189,7 +196,7 @@ impl From<Error> for Problem {
                 retry_after: Some(retry_after),
                 ..Self::new(Kind::Overloaded)
             },
-            Error::Store(StoreError::Unavailable(_)) => {
+            Error::Store(StoreError::Unavailable(_) | StoreError::Contended(_)) => {
                 log_chain(&error);
                 Self::unavailable()
             }

@@ -69,6 +69,26 @@ kinds! {
         "The client has too many secrets",
         "Delete a secret that is no longer used, then make the new one.",
     ),
+    DomainAlreadyAdded = (
+        409,
+        "domain-already-added",
+        "The tenant has the domain already",
+        "Read it at its address: it says how to verify it, or that it is verified.",
+    ),
+    DomainNotVerified = (
+        409,
+        "domain-not-verified",
+        "The domain is not verified",
+        "Publish the TXT record or the file that the domain's answer shows, wait until it can be seen, and \
+        verify again. `detail` says what was found.",
+    ),
+    DomainTaken = (
+        409,
+        "domain-taken",
+        "Another tenant holds the domain",
+        "You proved that the domain is yours, but another tenant of this installation did so before. It has to \
+        remove it there; whoever runs the installation can, if nobody else does.",
+    ),
     KeyNotReady = (
         409,
         "key-not-ready",
@@ -111,6 +131,33 @@ kinds! {
         "signup-closed",
         "Sign-up is closed",
         "This tenant lets nobody sign up. Ask whoever runs it for an account.",
+    ),
+    InvitationRequired = (
+        403,
+        "invitation-required",
+        "Sign-up needs an invitation",
+        "This tenant lets nobody sign up who wasn't invited. Follow the link of an invitation, or ask whoever runs the \
+        tenant for one.",
+    ),
+    InvitationInvalid = (
+        403,
+        "invitation-invalid",
+        "The invitation does not count",
+        "It was never made, has expired, was accepted or taken back, or is for another address or tenant; the answer never \
+        says which. Ask for a new one.",
+    ),
+    InvitationAccepted = (
+        409,
+        "invitation-accepted",
+        "The invitation was accepted",
+        "There is a user now, whom `user_id` of the invitation names: disable or delete that one.",
+    ),
+    TooManyInvitations = (
+        409,
+        "too-many-invitations",
+        "Too many invitations wait",
+        "Revoke invitations that nobody will accept, wait until some are accepted or expire, or raise the setting \
+        `invitations_max_pending`.",
     ),
     InsufficientScope = (
         403,

@@ -47,11 +47,15 @@ impl<K: Eq + Hash + Clone, T> FairQueue<K, T> {
         Ok(())
     }
 
-    /// Takes the oldest item of the key whose turn it is.
-    pub fn pop(&mut self) -> Option<T> {
-        let key = self.turns.pop_front()?;
+    /// Takes the oldest item that `fits` of the first key whose turn it is and that has one.
+    pub fn pop(&mut self, fits: impl Fn(&T) -> bool) -> Option<T> {
+        let (turn, place) = self.turns.iter().enumerate().find_map(|(turn, key)| {
+            let place = self.lanes.get(key)?.iter().position(&fits)?;
+            Some((turn, place))
+        })?;
+        let key = self.turns.remove(turn)?;
         let lane = self.lanes.get_mut(&key)?;
-        let item = lane.pop_front();
+        let item = lane.remove(place);
         if lane.is_empty() {
             self.lanes.remove(&key);
         } else {
@@ -125,7 +129,7 @@ mod tests {
             ("aabb", vec![0, 2, 1, 3]),
         ] {
             let mut queue = filled(100, keys).0;
-            let order: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+            let order: Vec<_> = std::iter::from_fn(|| queue.pop(|_| true)).collect();
             assert_eq!(order, expected, "{keys}");
             assert!(queue.is_empty());
         }
@@ -137,7 +141,10 @@ mod tests {
         while queue.push('f', 'f').is_ok() {}
         assert_eq!(queue.len(), 50);
         queue.push('q', 'q').expect("half of it is left");
-        assert_eq!((queue.pop(), queue.pop()), (Some('f'), Some('q')));
+        assert_eq!(
+            (queue.pop(|_| true), queue.pop(|_| true)),
+            (Some('f'), Some('q'))
+        );
     }
 
     #[test]
@@ -147,7 +154,11 @@ mod tests {
         assert_eq!(queue.len(), 1);
         assert!(queue.push('a', 9).is_ok());
         assert_eq!(
-            (queue.pop(), queue.pop(), queue.pop()),
+            (
+                queue.pop(|_| true),
+                queue.pop(|_| true),
+                queue.pop(|_| true)
+            ),
             (Some(3), Some(9), None)
         );
     }
@@ -169,7 +180,7 @@ mod tests {
                     }
                     None => {
                         let expected_some = waiting.values().any(|lane| !lane.is_empty());
-                        let popped = queue.pop();
+                        let popped = queue.pop(|_| true);
                         prop_assert_eq!(popped.is_some(), expected_some);
                         if let Some((key, n)) = popped {
                             let lane = waiting.get_mut(&key).expect("it was pushed");

@@ -26,12 +26,14 @@ use base64::{
 use subtle::ConstantTimeEq;
 
 const MAX_BCRYPT_COST: u32 = 14;
-const MAX_PBKDF2_ROUNDS: u32 = 2_000_000;
-/// 128 · N · r bytes: 128 MiB with the usual r of 8.
+/// How many characters of what follows the cost are the salt.
+const BCRYPT_SALT: usize = 22;
+/// Rounds · blocks of output: each block costs all rounds anew. SHA-512 counts twice.
+const MAX_PBKDF2_WORK: u64 = 2_000_000;
 const MAX_SCRYPT_LOG_N: u8 = 17;
 const MAX_SCRYPT_R: u32 = 16;
-const MAX_SCRYPT_P: u32 = 4;
-const MAX_SCRYPT_MEMORY: u64 = 256 * 1024 * 1024;
+/// N · r · p: that of ln=17, r=8, p=1, the most that the OWASP Password Storage Cheat Sheet asks for.
+const MAX_SCRYPT_WORK: u64 = 1 << 20;
 const MAX_SALT: usize = 128;
 const MAX_OUTPUT: usize = 128;
 /// Shorter ones would let wrong passwords in.
@@ -68,6 +70,19 @@ pub(super) enum Digest {
     Sha512,
 }
 
+impl Digest {
+    /// What [`MAX_PBKDF2_WORK`] bounds.
+    fn work(self, rounds: NonZeroU32, output: usize) -> u64 {
+        let (block, weight) = match self {
+            Self::Sha1 => (20, 1),
+            Self::Sha256 => (32, 1),
+            Self::Sha512 => (64, 2),
+        };
+        let blocks = u64::try_from(output.div_ceil(block)).unwrap_or(u64::MAX);
+        blocks.saturating_mul(weight * u64::from(rounds.get()))
+    }
+}
+
 /// Why a text can't be taken for a password hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unusable {
@@ -82,7 +97,7 @@ impl ForeignHash {
         let kind = parts.next().unwrap_or_default();
         let rest: Vec<_> = parts.collect();
         match (kind, rest.as_slice()) {
-            ("2a" | "2b" | "2y", [cost, digest]) => bcrypt(text, cost, digest),
+            ("2a" | "2b" | "2y", [cost, digest]) => bcrypt(kind, cost, digest),
             ("pbkdf2" | "pbkdf2-sha1", [rounds, salt, output]) => {
                 pbkdf2(Digest::Sha1, rounds, salt, output)
             }
@@ -99,6 +114,26 @@ impl ForeignHash {
             }),
             ("firebase-scrypt", [params, salt, output]) => firebase(params, salt, output),
             _ => Err(Unusable::Unknown),
+        }
+    }
+
+    /// About how long a verification takes, in milliseconds of one core.
+    pub(super) fn price(&self) -> u64 {
+        match self {
+            Self::Bcrypt(text) => {
+                let cost = text.get(4..6).and_then(|cost| cost.parse().ok());
+                (1 << cost.unwrap_or(MAX_BCRYPT_COST)) / 17
+            }
+            Self::Pbkdf2 {
+                digest,
+                rounds,
+                output,
+                ..
+            } => digest.work(*rounds, output.len()) / 2_500,
+            Self::Scrypt { params, .. } | Self::FirebaseScrypt { params, .. } => {
+                let lanes = u64::from(params.r()) * u64::from(params.p());
+                (lanes << params.log_n()) / 2_600
+            }
         }
     }
 
@@ -148,21 +183,39 @@ impl ForeignHash {
     }
 }
 
-fn bcrypt(text: &str, cost: &str, digest: &str) -> Result<ForeignHash, Unusable> {
-    let well_formed = cost.len() == 2
-        && digest.len() == 53
-        && digest
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/'));
-    match cost.parse::<u32>() {
-        Ok(cost) if well_formed && (4..=MAX_BCRYPT_COST).contains(&cost) => {
-            Ok(ForeignHash::Bcrypt(text.to_owned()))
-        }
-        Ok(cost) if well_formed && (MAX_BCRYPT_COST + 1..=31).contains(&cost) => {
-            Err(Unusable::TooExpensive)
-        }
-        _ => Err(Unusable::Unknown),
+fn bcrypt(kind: &str, cost: &str, digest: &str) -> Result<ForeignHash, Unusable> {
+    let Some((salt, output)) = digest.split_at_checked(BCRYPT_SALT) else {
+        return Err(Unusable::Unknown);
+    };
+    let number = cost.parse::<u32>().map_err(|_| Unusable::Unknown)?;
+    if cost.len() != 2 || !(4..=31).contains(&number) {
+        return Err(Unusable::Unknown);
     }
+    let salt = canonical_bcrypt(salt, 16)?;
+    let output = canonical_bcrypt(output, 23)?;
+    if number > MAX_BCRYPT_COST {
+        return Err(Unusable::TooExpensive);
+    }
+    Ok(ForeignHash::Bcrypt(format!(
+        "${kind}${cost}${salt}{output}"
+    )))
+}
+
+/// Base64 as bcrypt writes it, with nothing in the bits behind the last byte. Some systems leave something
+/// there, which is nothing to them; our library refuses it when a password is verified.
+fn canonical_bcrypt(text: &str, bytes: usize) -> Result<String, Unusable> {
+    let engine = GeneralPurpose::new(
+        &alphabet::BCRYPT,
+        GeneralPurposeConfig::new()
+            .with_encode_padding(false)
+            .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+            .with_decode_allow_trailing_bits(true),
+    );
+    let decoded = engine.decode(text).map_err(|_| Unusable::Unknown)?;
+    if decoded.len() != bytes {
+        return Err(Unusable::Unknown);
+    }
+    Ok(engine.encode(decoded))
 }
 
 fn pbkdf2(digest: Digest, params: &str, salt: &str, output: &str) -> Result<ForeignHash, Unusable> {
@@ -171,14 +224,16 @@ fn pbkdf2(digest: Digest, params: &str, salt: &str, output: &str) -> Result<Fore
         false => params,
     };
     let rounds: NonZeroU32 = rounds.parse().map_err(|_| Unusable::Unknown)?;
-    if rounds.get() > MAX_PBKDF2_ROUNDS {
+    let salt = bytes(salt, 0, MAX_SALT)?;
+    let output = bytes(output, MIN_OUTPUT, MAX_OUTPUT)?;
+    if digest.work(rounds, output.len()) > MAX_PBKDF2_WORK {
         return Err(Unusable::TooExpensive);
     }
     Ok(ForeignHash::Pbkdf2 {
         digest,
         rounds,
-        salt: bytes(salt, 0, MAX_SALT)?,
-        output: bytes(output, MIN_OUTPUT, MAX_OUTPUT)?,
+        salt,
+        output,
     })
 }
 
@@ -208,8 +263,7 @@ fn scrypt_params(params: &str) -> Result<scrypt::Params, Unusable> {
     let log_n = u8::try_from(log_n).map_err(|_| Unusable::TooExpensive)?;
     let affordable = log_n <= MAX_SCRYPT_LOG_N
         && r <= MAX_SCRYPT_R
-        && p <= MAX_SCRYPT_P
-        && (128 * u64::from(r)) << log_n <= MAX_SCRYPT_MEMORY;
+        && (u64::from(r) * u64::from(p)) << log_n <= MAX_SCRYPT_WORK;
     if !affordable {
         return Err(Unusable::TooExpensive);
     }
@@ -295,6 +349,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_bcrypt_hash_has_behind_its_last_byte_is_nothing() {
+        let known = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+        // The last of the salt's 22 characters has two bits that count, the last of the output's 31 four.
+        for text in [known.replace("C.E", "CCE"), known.replace("eW", "eX")] {
+            assert_ne!(text, known);
+            let hash = ForeignHash::parse(&text).expect(&text);
+            assert_eq!(hash, ForeignHash::parse(known).expect(known));
+            assert_eq!(hash.fits(b"U*U"), Some(true), "{text}");
+        }
+        for wrong in [
+            known.replace('.', "-"),
+            known.replace("$05$", "$5$"),
+            known[..known.len() - 1].to_owned(),
+            format!("{known}C"),
+            format!("{}é", &known[..known.len() - 2]),
+        ] {
+            assert_eq!(
+                ForeignHash::parse(&wrong),
+                Err(Unusable::Unknown),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
     fn scrypt_is_that_of_the_rfc() {
         let params = scrypt::Params::new(4, 1, 1).expect("parameters");
         let mut output = vec![0; 64];
@@ -317,8 +396,12 @@ mod tests {
         for text in [
             "$2b$15$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
             &format!("$pbkdf2-sha256$i=2000001${salt}"),
+            &format!("$pbkdf2-sha512$i=1000001${salt}"),
+            // Two blocks of output.
+            "$pbkdf2-sha256$i=1000001$c2FsdHNhbHQ$c2FsdHNhbHRzYWx0c2FsdHNhbHRzYWx0c2FsdHNhbHRzYWx0c2FsdHNhbHQ",
+            &format!("$scrypt$ln=17,r=8,p=2${salt}"),
             &format!("$scrypt$ln=18,r=8,p=1${salt}"),
-            &format!("$scrypt$ln=17,r=16,p=5${salt}"),
+            &format!("$scrypt$ln=16,r=16,p=2${salt}"),
             &format!("$scrypt$ln=300,r=8,p=1${salt}"),
         ] {
             assert_eq!(

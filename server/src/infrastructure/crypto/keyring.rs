@@ -31,6 +31,7 @@ use crate::{
         tenant::TenantScope,
         timestamp::Timestamp,
     },
+    infrastructure::metrics::MetricsBuilder,
 };
 
 /// How long opened keys stay that nothing changes. What changes them counts their version up.
@@ -82,6 +83,26 @@ impl CachedKeyring {
         }
     }
 
+    /// Adds what is known of the keys at hand.
+    pub fn register(&self, metrics: &mut MetricsBuilder) {
+        let (opened, clock) = (self.opened.clone(), Arc::clone(&self.clock));
+        metrics.sample(
+            "signing_key_age_seconds",
+            "Age of the oldest signing key that was used in the last minute",
+            move || {
+                let now = clock.now();
+                let ages = opened
+                    .iter()
+                    .filter_map(|(_, keys)| Some(now.since(keys.active_since?)));
+                let oldest = ages.max();
+                oldest
+                    .map(|age| (None, age.as_secs_f64()))
+                    .into_iter()
+                    .collect()
+            },
+        );
+    }
+
     /// The master keys that open this keyring's keys.
     #[cfg(test)]
     pub(super) fn master(&self) -> &Arc<MasterKeys> {
@@ -118,12 +139,20 @@ impl CachedKeyring {
             .iter()
             .filter(|key| key.record.state.is_published());
         let public: Vec<_> = published.map(|key| key.record.public.clone()).collect();
+        let next = stored
+            .signing_keys
+            .iter()
+            .filter(|key| key.record.state == KeyState::Next);
+        let announced = next.map(|key| key.record.public.algorithm).collect();
         let active = stored
             .signing_keys
             .iter()
             .filter(|key| key.record.state == KeyState::Active);
         let mut signing = HashMap::new();
+        let mut active_since = None;
         for stored in active {
+            let since = stored.record.since;
+            active_since = active_since.map_or(Some(since), |oldest| Some(since.min(oldest)));
             let public = &stored.record.public;
             let private_key = sealed::private_key(tenant, public.id.as_str()).open(
                 &*self.aead,
@@ -153,6 +182,8 @@ impl CachedKeyring {
             jwts: Box::new(TenantJwts { signing, verifiers }),
             derivation: derivation_key(&data_key),
             access_token_alg: key.algorithm,
+            active_since,
+            announced,
             public,
             tag_keys,
         })
@@ -182,6 +213,22 @@ impl CachedKeyring {
             self.forget(tenant.id()).await;
         }
         self.reopened(tenant).await
+    }
+
+    /// Makes a key of an algorithm that the policy wants for access tokens.
+    async fn introduce(
+        &self,
+        tenant: &TenantScope,
+        algorithm: SigningAlgorithm,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        // Nothing of this tenant was ever changed: it is new, and no verifier can have an older JWK Set.
+        let is_new = tenant.keys_version() == 0;
+        let decide = |keys: &[KeyRecord], rules: &KeyRules| match is_new {
+            true => Ok(key_rotation::first_use(keys, algorithm, now)),
+            false => key_rotation::introduce(keys, rules, algorithm, now),
+        };
+        self.change(tenant, &decide, now).await.map(|_| ())
     }
 
     pub(super) fn open_data_key(
@@ -224,13 +271,13 @@ impl Keyring for CachedKeyring {
         if keys.access_token_alg == algorithm {
             return Ok(keys);
         }
-        if algorithm != SigningAlgorithm::Es256 {
-            // The policy may have changed a moment ago, and its key may be still to be made.
-            self.keys_with(tenant, algorithm).await?;
-        }
-        let keys = self.reopened(tenant).await?;
-        if keys.access_token_alg == algorithm {
+        if keys.announced.contains(&algorithm) {
+            // Verifiers may not know the key that the policy wants yet.
             return Ok(keys);
+        }
+        if !keys.jwts.can_sign(algorithm) {
+            // The policy changed a moment ago, and its key is still to be made.
+            self.introduce(tenant, algorithm).await?;
         }
         self.forget(tenant.id()).await;
         self.reopened(tenant).await
@@ -301,6 +348,9 @@ impl LoadError {
             }
             Self::Store(StoreError::Unavailable(_)) => {
                 Error::Store(StoreError::Unavailable(Box::new(Shared(Arc::clone(error)))))
+            }
+            Self::Store(StoreError::Contended(_)) => {
+                Error::Store(StoreError::Contended(Box::new(Shared(Arc::clone(error)))))
             }
             Self::Store(StoreError::Corrupt { table, column, row }) => {
                 Error::Store(StoreError::Corrupt {

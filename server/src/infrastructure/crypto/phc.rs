@@ -15,6 +15,8 @@ use crate::{
 /// The most work a stored hash may ask for: an imported one may come from an attacker.
 const MAX_MEMORY_KIB: u32 = 256 * 1024;
 const MAX_PASSES: u32 = 10;
+/// Memory · passes, in KiB: sixteen of ours, such as 64 MiB and 9 passes.
+const MAX_WORK: u64 = 16 * 2 * 19_456;
 const MAX_LANES: u32 = 8;
 /// 256 bits of output.
 const OUTPUT_LENGTH: usize = 32;
@@ -111,6 +113,7 @@ impl Stored {
         let params = Params::try_from(&phc).map_err(|_| Unusable::Unknown)?;
         let affordable = params.m_cost() <= MAX_MEMORY_KIB
             && params.t_cost() <= MAX_PASSES
+            && work(&params) <= MAX_WORK
             && params.p_cost() <= MAX_LANES;
         if !affordable {
             return Err(Unusable::TooExpensive);
@@ -121,6 +124,22 @@ impl Stored {
             output: phc.hash.ok_or(Unusable::Unknown)?,
         })
     }
+}
+
+fn work(params: &Params) -> u64 {
+    u64::from(params.m_cost()) * u64::from(params.t_cost())
+}
+
+/// What takes longer than some four of our own hashes.
+const DEAR: u64 = 60;
+
+/// Whether a verification takes so long that others shouldn't wait for it.
+pub(super) fn is_dear(hash: &PasswordHash) -> bool {
+    let price = match Stored::parse(hash.as_phc()) {
+        Ok(stored) => work(stored.argon2.params()) / 2_600,
+        Err(_) => ForeignHash::parse(hash.as_phc()).map_or(0, |foreign| foreign.price()),
+    };
+    price > DEAR
 }
 
 /// Whether a text is a hash that [`verify`] takes.

@@ -2,10 +2,7 @@ use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use tokenhouse_entity::tenant;
 
-use super::{
-    error::store_error,
-    tenants::{DatabaseTenants, read_tenant},
-};
+use super::{error::store_error, tenants::DatabaseTenants};
 use crate::{
     application::{
         error::StoreError,
@@ -18,6 +15,7 @@ const fn column_of(due: Due) -> tenant::Column {
     match due {
         Due::Keys => tenant::Column::KeysDueAt,
         Due::AuditSweep => tenant::Column::AuditSweepAt,
+        Due::SignInSweep => tenant::Column::SignInSweepAt,
     }
 }
 
@@ -45,6 +43,7 @@ impl Agenda for DatabaseTenants {
             let seen = match due {
                 Due::Keys => row.keys_due_at,
                 Due::AuditSweep => Some(row.audit_sweep_at),
+                Due::SignInSweep => Some(row.sign_in_sweep_at),
             };
             let claim = tenant::Entity::update_many()
                 .col_expr(column, Expr::value(until.as_micros()))
@@ -54,9 +53,9 @@ impl Agenda for DatabaseTenants {
                 .await
                 .map_err(store_error)?;
             if claim.rows_affected > 0 {
-                claimed.push(read_tenant(row)?);
+                claimed.push(row);
             }
         }
-        Ok(claimed)
+        self.read_tenants(claimed).await
     }
 }

@@ -68,6 +68,13 @@ impl Clients for TenantTx {
                 client_secrets::written(&client.secrets)?,
             )
             .set(client::Column::FirstParty, client.first_party)
+            .set(
+                client::Column::RegistrationDigest,
+                client
+                    .registration_access
+                    .as_ref()
+                    .map(|digest| digest.as_bytes().to_vec()),
+            )
             .set(client::Column::UpdatedAt, client.updated_at.as_micros())
             .filter(client::Column::Id.eq(client.id.as_str()))
             .filter(client::Column::UpdatedAt.eq(seen.as_micros()));

@@ -27,6 +27,8 @@ const CONSTRAINTS: &[(&str, &str)] = &[
         "signing_keys.tenant_id, signing_keys.algorithm",
     ),
     ("tag_keys_pkey", "tag_keys.tenant_id, tag_keys.id"),
+    ("domains_pkey", "domains.tenant_id, domains.id"),
+    ("hosts_pkey", "hosts.name"),
 ];
 
 /// A reference to a row that isn't there. SQLite doesn't say which, so neither do we.
@@ -40,8 +42,15 @@ pub(super) fn store_error(error: DbErr) -> StoreError {
             None => StoreError::Unavailable(Box::new(error)),
         },
         Some(SqlErr::ForeignKeyConstraintViolation(_)) => StoreError::Conflict(FOREIGN_KEY),
+        _ if is_contention(&error) => StoreError::Contended(Box::new(error)),
         _ => StoreError::Unavailable(Box::new(error)),
     }
+}
+
+/// deadlock_detected, serialization_failure.
+fn is_contention(error: &DbErr) -> bool {
+    let code = database_error(error).and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("40P01" | "40001"))
 }
 
 fn constraint(error: &DbErr, text: &str) -> Option<&'static str> {

@@ -1,8 +1,10 @@
 use async_trait::async_trait;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Statement, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
+    sea_query::Expr,
 };
 use tokenhouse_entity::tenant;
+use uuid::Uuid;
 
 use super::{error::store_error, tenants::DatabaseTenants};
 use crate::{
@@ -18,11 +20,15 @@ impl KeyDirectory for DatabaseTenants {
     async fn data_keys_under(
         &self,
         master_key_id: &str,
+        after: Option<TenantId>,
         limit: u32,
     ) -> Result<Vec<(TenantId, SealedDataKey)>, StoreError> {
+        let after = after.map_or_else(Uuid::nil, TenantId::as_uuid);
         let rows = tenant::Entity::find()
             .filter(tenant::Column::DataKeyMasterId.eq(master_key_id))
+            .filter(tenant::Column::Id.gt(after))
             .filter(tenant::Column::DeletedAt.is_null())
+            .order_by_asc(tenant::Column::Id)
             .limit(u64::from(limit))
             .all(self.db.connection())
             .await

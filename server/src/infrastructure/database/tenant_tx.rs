@@ -5,10 +5,10 @@ use sea_orm::{
     EntityTrait, ExecResult, Insert, IntoActiveModel, Order, PaginatorTrait, QueryFilter,
     QueryOrder, QueryResult, QuerySelect, Related, Select, SelectFour, SelectTwo,
     SqliteTransactionMode, Statement, TopologyStar, TransactionOptions, TransactionTrait,
-    UpdateMany, Value,
-    sea_query::{IntoCondition, OnConflict},
+    TryGetable, UpdateMany, Value,
+    sea_query::{Expr, ExprTrait, IntoCondition, OnConflict},
 };
-use tokenhouse_entity::{TENANT_TABLES, TenantOwned, tenant};
+use tokenhouse_entity::{TENANT_TABLES, TenantOwned, host, tenant};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
@@ -238,6 +238,41 @@ impl TenantTx {
         Ok(())
     }
 
+    /// Makes the tenant the one that holds a host; a conflict when there is one already.
+    pub(super) async fn hold_host(&self, name: &str, is_issuer: bool) -> Result<(), StoreError> {
+        Insert::one(host::ActiveModel {
+            name: sea_orm::ActiveValue::Set(name.to_owned()),
+            owner_id: sea_orm::ActiveValue::Set(self.tenant.as_uuid()),
+            is_issuer: sea_orm::ActiveValue::Set(is_issuer),
+        })
+        .exec_without_returning(&self.tx)
+        .await
+        .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Changes a host that the tenant holds, if it does.
+    pub(super) async fn change_host(&self, name: &str, is_issuer: bool) -> Result<(), StoreError> {
+        let change: UpdateMany<host::Entity> = host::Entity::update_many()
+            .col_expr(
+                host::Column::IsIssuer,
+                sea_orm::sea_query::Expr::value(is_issuer),
+            )
+            .filter(host::Column::Name.eq(name))
+            .filter(host::Column::OwnerId.eq(self.tenant.as_uuid()));
+        change.exec(&self.tx).await.map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Gives a host up, if the tenant holds it.
+    pub(super) async fn release_host(&self, name: &str) -> Result<(), StoreError> {
+        let delete: DeleteMany<host::Entity> = host::Entity::delete_many()
+            .filter(host::Column::Name.eq(name))
+            .filter(host::Column::OwnerId.eq(self.tenant.as_uuid()));
+        delete.exec(&self.tx).await.map_err(store_error)?;
+        Ok(())
+    }
+
     /// Deletes the tenant itself; everything it has goes with it. `false` when it is gone already.
     pub(super) async fn delete_directory_row(&self) -> Result<bool, StoreError> {
         let delete: DeleteMany<tenant::Entity> =
@@ -282,6 +317,16 @@ impl TenantTx {
         self.tx.query_one_raw(statement).await.map_err(store_error)
     }
 
+    /// Like [`execute_sql`](Self::execute_sql), for SQL that answers with rows.
+    pub(super) async fn rows_sql(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        let statement = self.statement(sql, values);
+        self.tx.query_all_raw(statement).await.map_err(store_error)
+    }
+
     fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
         let tenant = Value::from(self.tenant.as_uuid());
         Statement::from_sql_and_values(
@@ -290,6 +335,11 @@ impl TenantTx {
             std::iter::once(tenant).chain(values),
         )
     }
+}
+
+/// A column of a row that SQL of ours answered with.
+pub(super) fn column<T: TryGetable>(row: &QueryResult, name: &str) -> Result<T, StoreError> {
+    row.try_get("", name).map_err(store_error)
 }
 
 async fn begin(
@@ -360,10 +410,15 @@ impl<Q: QuerySelect> Scoped<Q> {
 
 impl<E: TenantOwned> Scoped<UpdateMany<E>> {
     pub(super) fn set(self, column: E::Column, value: impl Into<Value>) -> Self {
-        Self(
-            self.0
-                .col_expr(column, sea_orm::sea_query::Expr::value(value)),
-        )
+        Self(self.0.col_expr(column, Expr::value(value)))
+    }
+
+    /// Moves a mark, never back: of two that are set at the same moment the later one stays, whatever either
+    /// of them had read.
+    pub(super) fn set_later(self, column: E::Column, mark: i64) -> Self {
+        let earlier = column.is_null().or(column.lt(mark));
+        let later = Expr::case(earlier, mark).finally(Expr::col(column));
+        Self(self.0.col_expr(column, later.into()))
     }
 }
 

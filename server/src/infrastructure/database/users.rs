@@ -104,13 +104,14 @@ impl Users for TenantTx {
                 user.external_id.as_ref().map(|id| id.as_str().to_owned()),
             )
             .set(user::Column::Roles, written(&user.roles)?)
-            .set(
-                user::Column::NotBefore,
-                user.not_before.map(Timestamp::as_micros),
-            )
             .set(user::Column::UpdatedAt, user.updated_at.as_micros())
             .filter(user::Column::Id.eq(user.id.as_uuid()))
             .filter(user::Column::UpdatedAt.eq(seen.as_micros()));
+        // Setting the mark leaves the user's version alone: what was read of it may be out of date.
+        let update = match user.not_before {
+            Some(mark) => update.set_later(user::Column::NotBefore, mark.as_micros()),
+            None => update,
+        };
         Ok(self.change(update).await? > 0)
     }
 
@@ -157,13 +158,9 @@ impl Users for TenantTx {
         id: UserId,
         mark: Timestamp,
     ) -> Result<bool, StoreError> {
-        let Some(user) = self.user(id).await? else {
-            return Ok(false);
-        };
-        let mark = user.not_before.map_or(mark, |before| before.max(mark));
         let update = self
             .update::<user::Entity>()
-            .set(user::Column::NotBefore, mark.as_micros())
+            .set_later(user::Column::NotBefore, mark.as_micros())
             .filter(user::Column::Id.eq(id.as_uuid()));
         Ok(self.change(update).await? > 0)
     }

@@ -24,6 +24,7 @@ use crate::{
         refresh::Generation,
         timestamp::Timestamp,
     },
+    infrastructure::metrics::{self, MetricsBuilder},
 };
 
 /// How long floors are gathered before they are written.
@@ -84,6 +85,16 @@ impl FloorWriter {
         Self { shared, task }
     }
 
+    /// Adds what is known of the queue.
+    pub fn register(&self, metrics: &mut MetricsBuilder) {
+        let shared = Arc::downgrade(&self.shared);
+        metrics.sample(
+            "floor_backlog",
+            "Refresh families whose floor is not written to the database yet",
+            move || metrics::sample_of(shared.upgrade().map(|shared| shared.lock().floors.len())),
+        );
+    }
+
     /// Takes a floor to be written within a second.
     pub fn push(&self, tenant: TenantId, floor: RaisedFloor) {
         self.shared.push(tenant, floor);
@@ -139,7 +150,7 @@ impl Shared {
             let Err(error) = self.floors.raise(tenant, &floors).await else {
                 continue;
             };
-            if let StoreError::Unavailable(_) = error {
+            if let StoreError::Unavailable(_) | StoreError::Contended(_) = error {
                 left.push((tenant, floors));
                 self.put_back(left);
                 return Err(error);

@@ -23,7 +23,7 @@ on_every_backend!(
 );
 on_every_backend!(alone: old_events_go_when_the_tenant_wants_them_no_more);
 
-async fn events(tenant: &Tenant, query: &str) -> Vec<Value> {
+pub(super) async fn events(tenant: &Tenant, query: &str) -> Vec<Value> {
     let path = format!("/audit-events?limit=200{query}");
     let answer = ask(tenant, 1, OPERATOR_TOKEN, Method::GET, &path, None).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
@@ -31,7 +31,7 @@ async fn events(tenant: &Tenant, query: &str) -> Vec<Value> {
 }
 
 /// The latest event of a kind, as soon as it is written.
-async fn event(tenant: &Tenant, kind: &str) -> Value {
+pub(super) async fn event(tenant: &Tenant, kind: &str) -> Value {
     until(kind, async || {
         events(tenant, &format!("&event={kind}"))
             .await
@@ -41,7 +41,7 @@ async fn event(tenant: &Tenant, kind: &str) -> Value {
     .await
 }
 
-async fn event_of(tenant: &Tenant, kind: &str, answer: &Answer) -> Value {
+pub(super) async fn event_of(tenant: &Tenant, kind: &str, answer: &Answer) -> Value {
     let request = answer.header("x-request-id");
     until(kind, async || {
         let found = events(tenant, &format!("&event={kind}")).await;
@@ -160,7 +160,7 @@ async fn what_administrators_change_is_noted_before_and_after(installation: Inst
     );
     assert_eq!(
         changed["details"]["before"],
-        json!({ "access_token_ttl": 900, "branding": {} })
+        json!({ "access_token_ttl": 900, "branding": { "accent": null } })
     );
     assert_eq!(
         changed["details"]["after"],
@@ -288,7 +288,7 @@ async fn old_events_go_when_the_tenant_wants_them_no_more(installation: Installa
 
 #[tokio::test]
 async fn no_event_is_lost_when_the_server_stops() {
-    const FAILURES: usize = 40;
+    const FAILURES: u64 = 40;
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite://{}/tokenhouse.db", folder.path().display());
     let mut installation = Installation::with_master_keys(&database, MASTER_KEY).await;
@@ -311,6 +311,11 @@ async fn no_event_is_lost_when_the_server_stops() {
         &acme.public_url,
         again.instances[0].public_address,
     );
+    // What is the same each time is counted: one for the first, and one for the others.
     let kept = events(&acme, "&event=client.authentication_failed").await;
-    assert_eq!(kept.len(), FAILURES);
+    let times: u64 = kept
+        .iter()
+        .map(|event| event["details"]["times"].as_u64().unwrap_or(1))
+        .sum();
+    assert_eq!((kept.len(), times), (2, FAILURES));
 }

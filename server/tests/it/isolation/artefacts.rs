@@ -20,11 +20,14 @@ pub(super) enum What {
     ClientId,
     RegisteredClientId,
     SecretId,
+    Domain,
     SessionId,
     GrantId,
     ConsentId,
     KeyId,
     EventId,
+    InvitationId,
+    InvitationToken,
     /// A position in a list, by the operation that gave it.
     Cursor,
     /// A state of an object, by the operation that changes it.
@@ -85,11 +88,12 @@ impl Artefacts {
             "external_id": format!("external-{}", tenant.slug),
             "password": PASSWORD,
         });
-        operator(tenant, Method::POST, "/users", Some(user.clone())).await;
         let email = user["email"].as_str().unwrap().to_owned();
+        let mut values = BTreeMap::new();
+        invitations(tenant, &email, &mut values).await;
+        operator(tenant, Method::POST, "/users", Some(user.clone())).await;
         tenant.user().await;
 
-        let mut values = BTreeMap::new();
         values.insert(What::Email, email.clone());
         values.insert(What::ExternalId, text(&user["external_id"]));
         values.insert(What::ClientId, rp.id.clone());
@@ -105,6 +109,10 @@ impl Artefacts {
         another.tokens(&mut Browser::new(tenant), &email, &[]).await;
         registration(tenant, &mut values).await;
         operator(tenant, Method::POST, "/keys", Some(json!({}))).await;
+        for name in ["login", "pages"] {
+            let body = json!({ "domain": format!("{name}.{}.example", tenant.slug) });
+            operator(tenant, Method::POST, "/domains", Some(body)).await;
+        }
         let mut artefacts = Self {
             tenant: tenant.clone(),
             values,
@@ -164,6 +172,18 @@ impl Artefacts {
                 "id",
             ),
             (
+                What::Domain,
+                "list_domains",
+                "/domains".to_owned(),
+                "domain",
+            ),
+            (
+                What::InvitationId,
+                "list_invitations",
+                format!("/invitations?email={email}"),
+                "invitation_id",
+            ),
+            (
                 What::InitialTokenId,
                 "list_registration_tokens",
                 "/registration-tokens".to_owned(),
@@ -198,11 +218,13 @@ impl Artefacts {
 
     async fn read_etags(&mut self) {
         let (client, user) = (&self.values[&What::ClientId], &self.values[&What::UserId]);
+        let domain = &self.values[&What::Domain];
         for (operation, path) in [
             ("update_tenant", String::new()),
             ("update_settings", "/settings".to_owned()),
             ("update_client", format!("/clients/{client}")),
             ("update_user", format!("/users/{user}")),
+            ("update_domain", format!("/domains/{domain}")),
         ] {
             let answer = ask(&self.tenant, 0, OPERATOR_TOKEN, Method::GET, &path, None).await;
             assert_ne!(answer.header("etag"), "", "{operation}");
@@ -224,6 +246,20 @@ async fn operator(tenant: &Tenant, method: Method, rest: &str, body: Option<Valu
     let answer = ask(tenant, 0, OPERATOR_TOKEN, method, rest, body).await;
     assert!(answer.status.is_success(), "{rest}: {answer:?}");
     answer.body
+}
+
+/// Whom the invitation is for that nobody has accepted.
+pub(super) fn invited(tenant: &Tenant) -> String {
+    format!("invited@{}.example", tenant.slug)
+}
+
+/// One for an address that gets an account in another way, and one that waits.
+async fn invitations(tenant: &Tenant, email: &str, values: &mut BTreeMap<What, String>) {
+    for email in [email.to_owned(), invited(tenant)] {
+        let body = Some(json!({ "email": email }));
+        let made = operator(tenant, Method::POST, "/invitations", body).await;
+        values.insert(What::InvitationToken, text(&made["token"]));
+    }
 }
 
 async fn cookies(tenant: &Tenant, email: &str, values: &mut BTreeMap<What, String>) {

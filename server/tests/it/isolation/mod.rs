@@ -15,10 +15,10 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use self::{
-    artefacts::{Artefacts, What},
+    artefacts::{Artefacts, What, invited},
     operations::{Operation, Place, operations},
 };
-use crate::harness::{Answer, Backend, Installation, Tenant};
+use crate::harness::{Answer, Backend, Installation, PASSWORD, Tenant};
 
 #[tokio::test]
 async fn every_operation_refuses_what_another_tenant_handed_out_on_sqlite() {
@@ -152,9 +152,11 @@ fn nothing(what: What) -> String {
         | What::SessionId
         | What::GrantId
         | What::ConsentId
+        | What::EventId
         | What::InitialTokenId
-        | What::EventId => "01900000-0000-7000-8000-000000000000",
+        | What::InvitationId => "01900000-0000-7000-8000-000000000000",
         What::ClientId | What::RegisteredClientId => "c_AAAAAAAAAAAAAAAAAAAA",
+        What::Domain => "login.nowhere.example",
         What::Email => "nobody@nowhere.example",
         What::ExternalId => "external-nobody",
         What::KeyId => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -169,7 +171,8 @@ fn nothing(what: What) -> String {
         What::RefreshToken | What::ClientRefreshToken => "thr_AAAAAAAAAAAAAAAA",
         What::ClientCredentials => "ths_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         What::Code => "thc_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-        What::InitialToken => "thi_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        What::InvitationToken => "thi_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        What::InitialToken => "tha_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         What::RegistrationToken => {
             "c_AAAAAAAAAAAAAAAAAAAA thm_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
         }
@@ -192,6 +195,15 @@ async fn unharmed(artefacts: &Artefacts) {
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     let answer = artefacts.rp.redeem(1, &get(What::Code), &[]).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let body = serde_json::json!({
+        "name": "Invited",
+        "email": invited(tenant),
+        "password": PASSWORD,
+        "invitation": get(What::InvitationToken),
+    });
+    let client = tenant.client(1);
+    let answer = client.post(&tenant.path("/auth/signup"), body).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
 }
 
 /// The file is what an auditor reads: it says what this test did, or the test fails.

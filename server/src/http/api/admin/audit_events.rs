@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use poem::web::Data;
+use poem::{Request, web::Data};
 use poem_openapi::{Enum, Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::page::{self, check_text, default_limit, read_cursor, write_cursor};
+use super::page::{self, Search, check_text, default_limit};
 use crate::{
     app::App,
     application::{admin::audit_events, page::Page, ports::AuditFilter},
@@ -68,6 +68,7 @@ impl AuditEventsApi {
     #[expect(clippy::too_many_arguments, reason = "one for each parameter")]
     async fn list_audit_events(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -94,9 +95,10 @@ impl AuditEventsApi {
         /// Only events before this moment.
         until: Query<Option<DateTime>>,
     ) -> Result<Answer<200, AuditEventPage>, Refused<ListAuditEventsRefusals>> {
+        let search = Search::of(request, &["event", "actor_id", "target", "since", "until"])?;
         check_text("actor_id", actor_id.0.as_deref())?;
         check_text("target", target.0.as_deref())?;
-        let after = read_cursor(cursor.0.as_deref(), str::parse::<AuditEntryId>)?;
+        let after = search.read_cursor(cursor.0.as_deref(), str::parse::<AuditEntryId>)?;
         let until = until.0.map(|until| AuditEntryId::first_at(until.0));
         let filter = AuditFilter {
             kind: event.0.as_deref().map(read_kind).transpose()?,
@@ -109,11 +111,13 @@ impl AuditEventsApi {
         let Page { items, next } = audit_events::page(&app, &tenant, &filter, limit).await?;
         Ok(Answer::new(AuditEventPage {
             items: items.into_iter().map(AuditEventView::from).collect(),
-            next_cursor: Nullable(next.map(|id| write_cursor(&id.to_string()))),
+            next_cursor: Nullable(next.map(|id| search.write_cursor(&id.to_string()))),
         }))
     }
 
     /// Read an audit event
+    ///
+    /// One entry of the log, as the list has it.
     #[oai(
         path = "/admin/v1/tenants/:tenant/audit-events/:event_id",
         method = "get",

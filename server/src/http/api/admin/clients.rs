@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use poem::{http::header, web::Data};
+use poem::{Request, http::header, web::Data};
 use poem_openapi::{Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 
-use super::page::{self, check_query, default_limit, read_cursor, write_cursor};
+use super::page::{self, Search, check_query, default_limit};
 use crate::{
     app::App,
     application::admin::clients,
@@ -120,6 +120,7 @@ impl ClientsApi {
                 client.id
             );
             Answer::new(ClientView::new(client, secret.as_ref()))
+                .header(header::ETAG, &clients::version(client))
                 .header(header::LOCATION, &location)
         };
         Ok(key.once(&app, &tenant, draft, render).await?)
@@ -135,6 +136,7 @@ impl ClientsApi {
     )]
     async fn list_clients(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -151,9 +153,10 @@ impl ClientsApi {
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
     ) -> Result<Answer<200, ClientPage>, Refused<ListClientsRefusals>> {
+        let search = Search::of(request, &["q"])?;
         let scope = tenant.tenant();
         let limit = page::limit(limit.0);
-        let after = read_cursor(cursor.0.as_deref(), ClientId::parse)?;
+        let after = search.read_cursor(cursor.0.as_deref(), ClientId::parse)?;
         check_query(q.0.as_deref())?;
         let page = clients::page(&app, scope, after.as_ref(), limit, q.0.as_deref()).await?;
         Ok(Answer::new(ClientPage {
@@ -162,11 +165,13 @@ impl ClientsApi {
                 .iter()
                 .map(|client| ClientView::new(client, None))
                 .collect(),
-            next_cursor: Nullable(page.next.map(|id| write_cursor(id.as_str()))),
+            next_cursor: Nullable(page.next.map(|id| search.write_cursor(id.as_str()))),
         }))
     }
 
     /// Read a client
+    ///
+    /// All its effective metadata, defaults included; never its secrets.
     #[oai(
         path = "/admin/v1/tenants/:tenant/clients/:client_id",
         method = "get",

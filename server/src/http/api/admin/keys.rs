@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use poem::web::Data;
+use poem::{Request, web::Data};
 use poem_openapi::{Enum, Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 
-use super::page::{self, default_limit, read_cursor, write_cursor};
+use super::page::{self, Search, default_limit};
 use crate::{
     app::App,
     application::{
@@ -101,6 +101,7 @@ impl KeysApi {
     )]
     async fn list_signing_keys(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -116,19 +117,22 @@ impl KeysApi {
         /// Only those in this state.
         state: Query<Option<KeyStateName>>,
     ) -> Result<Answer<200, SigningKeyPage>, Refused<ListKeysRefusals>> {
-        let after = read_cursor(cursor.0.as_deref(), read_position)?;
+        let search = Search::of(request, &["state"])?;
+        let after = search.read_cursor(cursor.0.as_deref(), read_position)?;
         let state = state.0.map(KeyState::from);
         let limit = page::limit(limit.0);
         let Page { items, next } = keys::page(&app, &tenant, state, after.as_ref(), limit).await?;
         Ok(Answer::new(SigningKeyPage {
             items: items.iter().map(SigningKeyView::from).collect(),
-            next_cursor: Nullable(
-                next.map(|(at, kid)| write_cursor(&format!("{}.{}", at.as_micros(), kid.as_str()))),
-            ),
+            next_cursor: Nullable(next.map(|(at, kid)| {
+                search.write_cursor(&format!("{}.{}", at.as_micros(), kid.as_str()))
+            })),
         }))
     }
 
     /// Read a signing key
+    ///
+    /// Its public half and where it is in its life; nobody ever gets the private half.
     #[oai(
         path = "/admin/v1/tenants/:tenant/keys/:kid",
         method = "get",

@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use poem::{http::header, web::Data};
+use poem::{Request, http::header, web::Data};
 use poem_openapi::{Enum, Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 
-use super::page::{self, default_limit, read_cursor, write_cursor};
+use super::page::{self, Search, default_limit};
 use crate::{
     app::App,
     application::admin::registration_tokens,
@@ -128,6 +128,7 @@ impl RegistrationTokensApi {
     )]
     async fn list_registration_tokens(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -141,7 +142,8 @@ impl RegistrationTokensApi {
         #[oai(validator(max_length = 128))]
         cursor: Query<Option<String>>,
     ) -> Result<Answer<200, RegistrationTokenPage>, Refused<ListTokensRefusals>> {
-        let after = read_cursor(cursor.0.as_deref(), str::parse)?;
+        let search = Search::of(request, &[])?;
+        let after = search.read_cursor(cursor.0.as_deref(), str::parse)?;
         let limit = page::limit(limit.0);
         let page = registration_tokens::page(&app, tenant.tenant(), after, limit).await?;
         let now = app.now();
@@ -150,7 +152,7 @@ impl RegistrationTokensApi {
             items: items
                 .map(|token| RegistrationTokenView::at(token, now))
                 .collect(),
-            next_cursor: Nullable(page.next.map(|id| write_cursor(&id.to_string()))),
+            next_cursor: Nullable(page.next.map(|id| search.write_cursor(&id.to_string()))),
         }))
     }
 

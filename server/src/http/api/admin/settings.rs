@@ -13,6 +13,7 @@ use crate::{
         branding::Accent,
         role::Role,
         tenant::{Policy, RegistrationPolicy, Tenant},
+        user_claims::TokenClaims,
     },
     http::{
         api::Tag,
@@ -60,6 +61,8 @@ refusals! {
 #[OpenApi(tag = "Tag::Settings")]
 impl SettingsApi {
     /// Read the settings
+    ///
+    /// All of them, those that were never changed with their defaults.
     #[oai(
         path = "/admin/v1/tenants/:tenant/settings",
         method = "get",
@@ -130,8 +133,10 @@ pub struct SettingsView {
     allowed_origins: Vec<String>,
     /// Resource indicators (RFC 8707) that every client may ask tokens for.
     resources: Vec<String>,
-    /// Anyone may sign up.
-    signup_open: bool,
+    /// Who may sign up: `open` anyone, `invitation` whoever was invited, `closed` nobody: then invitations wait too.
+    signup: String,
+    /// How many invitations may wait to be accepted at a time.
+    invitations_max_pending: u32,
     /// How many characters a new password must have.
     password_min_length: u32,
     /// Whether new passwords that are easy to guess are refused: common ones, patterns, names of the user and the tenant.
@@ -147,6 +152,7 @@ pub struct SettingsView {
     /// Clients that register themselves must use PKCE, also when they have credentials.
     require_pkce: bool,
     branding: BrandingView,
+    claims: TokenClaimsView,
     /// Roles by name, at most 100. Users hold them; tokens speak of them in `roles` and `entitlements`.
     roles: BTreeMap<String, RoleView>,
 }
@@ -188,6 +194,30 @@ pub struct BrandingView {
     accent: Option<String>,
 }
 
+/// What tokens say of users, besides who they are.
+#[derive(Debug, Default, Object, Serialize)]
+#[oai(rename = "TokenClaims", skip_serializing_if_is_none)]
+pub struct TokenClaimsView {
+    /// In access tokens of the session API and of first-party clients: some of `name`, `email`, `email_verified` and
+    /// `picture`. Other clients' never say any of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<Vec<String>>,
+    /// In ID tokens: standard claims (OIDC Core §5.1), each as far as the granted scopes cover it. Whatever is not here
+    /// is at the user info endpoint, or asked for by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<Vec<String>>,
+}
+
+impl From<&TokenClaims> for TokenClaimsView {
+    fn from(claims: &TokenClaims) -> Self {
+        let (access, id) = (&claims.access_token, &claims.id_token);
+        Self {
+            access_token: Some(access.iter().map(|one| one.name().to_owned()).collect()),
+            id_token: Some(id.iter().map(|one| one.as_str().to_owned()).collect()),
+        }
+    }
+}
+
 impl From<&Policy> for SettingsView {
     fn from(policy: &Policy) -> Self {
         Self {
@@ -203,7 +233,8 @@ impl From<&Policy> for SettingsView {
             session_absolute_ttl: policy.session_absolute_ttl,
             allowed_origins: policy.allowed_origins.clone(),
             resources: policy.resources.clone(),
-            signup_open: policy.signup_open,
+            signup: policy.signup.name().to_owned(),
+            invitations_max_pending: policy.invitations_max_pending,
             password_min_length: policy.password_min_length,
             password_refuse_common: policy.password_refuse_common,
             registration: match policy.registration {
@@ -224,6 +255,7 @@ impl From<&Policy> for SettingsView {
                     .map(|url| url.as_str().to_owned()),
                 accent: policy.branding.accent.map(Accent::css),
             },
+            claims: TokenClaimsView::from(&policy.claims),
             roles: policy
                 .roles
                 .iter()
@@ -255,7 +287,8 @@ pub struct SettingsChange {
     session_absolute_ttl: Option<Nullable<u32>>,
     allowed_origins: Option<Nullable<Vec<String>>>,
     resources: Option<Nullable<Vec<String>>>,
-    signup_open: Option<Nullable<bool>>,
+    signup: Option<Nullable<String>>,
+    invitations_max_pending: Option<Nullable<u32>>,
     password_min_length: Option<Nullable<u32>>,
     password_refuse_common: Option<Nullable<bool>>,
     registration: Option<Nullable<String>>,
@@ -264,6 +297,7 @@ pub struct SettingsChange {
     audit_retention_days: Option<Nullable<u32>>,
     require_pkce: Option<Nullable<bool>>,
     branding: Option<Nullable<BrandingView>>,
+    claims: Option<Nullable<TokenClaimsView>>,
     roles: Option<Nullable<BTreeMap<String, RoleView>>>,
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use poem::web::Data;
+use poem::{Request, web::Data};
 use poem_openapi::{Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 
-use super::page::{self, default_limit, read_cursor, write_cursor};
+use super::page::{self, Search, default_limit};
 use crate::{
     app::App,
     application::{
@@ -68,6 +68,7 @@ impl SignInsApi {
     )]
     async fn list_sessions(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -83,19 +84,22 @@ impl SignInsApi {
         /// Only those of this user.
         user_id: Query<Option<uuid::Uuid>>,
     ) -> Result<Answer<200, SessionPage>, Refused<ListSignInsRefusals>> {
+        let search = Search::of(request, &["user_id"])?;
         let filter = SessionFilter {
             user: user_id.0.map(UserId::from_uuid),
         };
-        let after = read_cursor(cursor.0.as_deref(), str::parse)?;
+        let after = search.read_cursor(cursor.0.as_deref(), str::parse)?;
         let limit = page::limit(limit.0);
         let Page { items, next } = sign_ins::sessions(&app, &tenant, filter, after, limit).await?;
         Ok(Answer::new(SessionPage {
             items: items.iter().map(SessionView::from).collect(),
-            next_cursor: Nullable(next.map(|id| write_cursor(&id.to_string()))),
+            next_cursor: Nullable(next.map(|id| search.write_cursor(&id.to_string()))),
         }))
     }
 
     /// Read a session
+    ///
+    /// Ended ones too, until they are forgotten.
     #[oai(
         path = "/admin/v1/tenants/:tenant/sessions/:session_id",
         method = "get",
@@ -165,6 +169,7 @@ impl SignInsApi {
     #[expect(clippy::too_many_arguments, reason = "one for each parameter")]
     async fn list_grants(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -185,20 +190,23 @@ impl SignInsApi {
         /// Only those that were made in this session.
         session_id: Query<Option<uuid::Uuid>>,
     ) -> Result<Answer<200, GrantPage>, Refused<ListSignInsRefusals>> {
+        let search = Search::of(request, &["user_id", "client_id", "session_id"])?;
         let filter = GrantFilter {
             session: session_id.0.map(crate::domain::id::SessionId::from_uuid),
             ..filter(user_id.0, client_id.0.as_deref())?
         };
-        let after = read_cursor(cursor.0.as_deref(), str::parse)?;
+        let after = search.read_cursor(cursor.0.as_deref(), str::parse)?;
         let limit = page::limit(limit.0);
         let Page { items, next } = sign_ins::grants(&app, &tenant, &filter, after, limit).await?;
         Ok(Answer::new(GrantPage {
             items: items.iter().map(GrantView::from).collect(),
-            next_cursor: Nullable(next.map(|id| write_cursor(&id.to_string()))),
+            next_cursor: Nullable(next.map(|id| search.write_cursor(&id.to_string()))),
         }))
     }
 
     /// Read a grant
+    ///
+    /// Revoked ones too, until they are forgotten. Never a token.
     #[oai(
         path = "/admin/v1/tenants/:tenant/grants/:grant_id",
         method = "get",
@@ -245,8 +253,10 @@ impl SignInsApi {
         method = "get",
         operation_id = "list_tenant_consents"
     )]
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter")]
     async fn list_tenant_consents(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -265,13 +275,14 @@ impl SignInsApi {
         #[oai(validator(max_length = 64))]
         client_id: Query<Option<String>>,
     ) -> Result<Answer<200, TenantConsentPage>, Refused<ListSignInsRefusals>> {
+        let search = Search::of(request, &["user_id", "client_id"])?;
         let filter = filter(user_id.0, client_id.0.as_deref())?;
-        let after = read_cursor(cursor.0.as_deref(), str::parse)?;
+        let after = search.read_cursor(cursor.0.as_deref(), str::parse)?;
         let limit = page::limit(limit.0);
         let Page { items, next } = sign_ins::consents(&app, &tenant, &filter, after, limit).await?;
         Ok(Answer::new(TenantConsentPage {
             items: items.iter().map(TenantConsentView::from).collect(),
-            next_cursor: Nullable(next.map(|id| write_cursor(&id.to_string()))),
+            next_cursor: Nullable(next.map(|id| search.write_cursor(&id.to_string()))),
         }))
     }
 

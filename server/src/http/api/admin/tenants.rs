@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::{http::header, web::Data};
+use poem::{Request, http::header, web::Data};
 use poem_openapi::{
     Enum, Object, OpenApi,
     param::{Path, Query},
@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    page::{self, check_query, default_limit, read_cursor, write_cursor},
+    page::{self, Search, check_query, default_limit},
     settings::SettingsChange,
 };
 use crate::{
@@ -128,6 +128,7 @@ impl TenantsApi {
     )]
     async fn list_tenants(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         operator: Operator,
         /// How many tenants at most.
@@ -143,8 +144,9 @@ impl TenantsApi {
         #[oai(validator(max_length = 200))]
         q: Query<Option<String>>,
     ) -> Result<Answer<200, TenantPage>, Refused<ListRefusals>> {
+        let search = Search::of(request, &["q"])?;
         let limit = page::limit(limit.0);
-        let after = read_cursor(cursor.0.as_deref(), read_position)?;
+        let after = search.read_cursor(cursor.0.as_deref(), read_position)?;
         check_query(q.0.as_deref())?;
         let page = tenants::page(&app, operator.0, after.as_ref(), limit, q.0.as_deref()).await?;
         Ok(Answer::new(TenantPage {
@@ -153,11 +155,16 @@ impl TenantsApi {
                 .iter()
                 .map(|(_, tenant)| TenantView::of(&app, tenant))
                 .collect(),
-            next_cursor: Nullable(page.next.map(|at| write_cursor(&written_position(&at)))),
+            next_cursor: Nullable(
+                page.next
+                    .map(|at| search.write_cursor(&written_position(&at))),
+            ),
         }))
     }
 
     /// Read a tenant
+    ///
+    /// As it is now, whether it serves or not.
     #[oai(
         path = "/admin/v1/tenants/:tenant",
         method = "get",
@@ -243,7 +250,7 @@ impl TenantsApi {
         let tenant =
             tenants::set_state(&app, operator.0, &tenant, TenantState::Suspended, app.now())
                 .await?;
-        Ok(Answer::new(TenantView::of(&app, &tenant)))
+        Ok(answer(&app, &tenant))
     }
 
     /// Resume a tenant
@@ -263,7 +270,7 @@ impl TenantsApi {
     ) -> Result<Answer<200, TenantView>, Refused<TenantRefusals>> {
         let tenant =
             tenants::set_state(&app, operator.0, &tenant, TenantState::Active, app.now()).await?;
-        Ok(Answer::new(TenantView::of(&app, &tenant)))
+        Ok(answer(&app, &tenant))
     }
 }
 
@@ -273,10 +280,10 @@ fn created(app: &App, tenant: &Tenant) -> Answer<201, TenantView> {
         app.public_url.as_str().trim_end_matches('/'),
         tenant.slug
     );
-    Answer::new(TenantView::of(app, tenant)).header(header::LOCATION, &location)
+    answer(app, tenant).header(header::LOCATION, &location)
 }
 
-fn answer(app: &App, tenant: &Tenant) -> Answer<200, TenantView> {
+fn answer<const STATUS: u16>(app: &App, tenant: &Tenant) -> Answer<STATUS, TenantView> {
     Answer::new(TenantView::of(app, tenant)).header(header::ETAG, &tenants::version(tenant))
 }
 
@@ -375,7 +382,7 @@ impl From<CreateTenantBody> for CreateTenant {
 
 /// Whether a tenant serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
+#[oai(rename = "TenantState", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum TenantStateView {
     /// It serves its users.

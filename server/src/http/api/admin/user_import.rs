@@ -1,10 +1,14 @@
 //! The import of users: lines of JSON in, a result for each line out (NDJSON).
 //!
 //! Results are sent while lines are still coming, so whoever reads them sees how far it is. Whoever reads
-//! them only at the end must not be kept from sending the rest: results wait in memory, and the number of
-//! lines of one import is bounded.
+//! them only at the end must not be kept from sending the rest: results wait in memory, up to a bound in
+//! bytes. An import is long and its caller's power may end meanwhile: it is asked for anew for each batch.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use futures_util::StreamExt;
 use poem::{
@@ -14,25 +18,32 @@ use poem::{
 };
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi,
-    registry::{MetaMediaType, MetaRequest, MetaResponse, MetaResponses, Registry},
+    registry::{
+        MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef,
+        Registry,
+    },
     types::{Example, Type},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::{io::AsyncBufReadExt, sync::mpsc};
+use tokio::time::{Instant as Moment, timeout_at};
 use tracing::Instrument;
 
-use super::users::CreateUserBody;
+use super::{
+    ndjson::{LineSender, Lines, NobodyReads, next_line, results},
+    users::CreateUserBody,
+};
 use crate::{
     app::App,
     application::{
         admin::{
-            administration::Administration,
+            administration::{self, Administration},
             user_import::{self, Done, Outcome, violations_of},
         },
         audit,
+        error::Error,
     },
-    domain::violation::Violations,
+    domain::{id::TenantId, violation::Violations},
     http::{
         api::Tag,
         extract::administration::Administered,
@@ -40,21 +51,34 @@ use crate::{
             answer::{Refused, refusals},
             problem::{Kind, Problem, ViolationView},
         },
+        serve::InFlight,
     },
 };
 
 /// How many lines are written in one unit of work.
 const BATCH: usize = 100;
-/// The longest line, in bytes.
-const MAX_LINE: usize = 64 * 1024;
-/// Results of so many lines may wait in memory: some 30 MiB.
+/// Fewer when they are long: what is read of a line takes several times its length.
+const BATCH_BYTES: usize = 512 * 1024;
+/// How many lines one import may have.
 const MAX_LINES: usize = 100_000;
+/// How many bytes of results wait for whoever reads them: those of all lines, when nothing is wrong with them.
+const WAITING: u32 = 16 * 1024 * 1024;
+/// How many imports of one tenant an instance works on at a time.
+const AT_A_TIME: usize = 2;
+/// How long the next line may take to come, and the next result to be read.
+const IDLE: Duration = Duration::from_secs(30);
+/// How long an import may take as a whole.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+/// When to try again that was one import too many.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 const NDJSON: &str = "application/x-ndjson";
 
 /// The import of users.
-#[derive(Debug)]
-pub struct UserImportApi;
+#[derive(Debug, Default)]
+pub struct UserImportApi {
+    running: Arc<Running>,
+}
 
 refusals! {
     /// Refusals of an import as a whole. What is wrong with a line is said in its result.
@@ -64,7 +88,7 @@ refusals! {
         404 => "No such tenant.",
         415 => "The body is not `application/x-ndjson`.",
         500 => "A fault of the server.",
-        503 => "A store does not answer. Try again later.",
+        503 => "The tenant has two imports under way, or a store does not answer. Try again later.",
     }
 }
 
@@ -75,10 +99,11 @@ impl UserImportApi {
     /// One user a line, each a JSON object with the members of a new user and an `external_id`: a user whom
     /// the tenant knows by that id is updated, any other is made. The same line again changes nothing, so an
     /// import that broke off is sent once more. A line that is wrong fails alone. A `password_hash` counts for
-    /// users that have none. At most 100,000 lines at a time.
+    /// users that have none. At most 100,000 lines and 15 minutes at a time, and two imports of a tenant.
     ///
     /// The answer has a line for every line, in order and while it works, and at the end one with `summary`.
-    /// Without a summary the import broke off.
+    /// Without a summary the import broke off: no line came for 30 seconds, more than 16 MiB of results waited
+    /// unread, or the token that it began with counts no more.
     #[oai(
         path = "/admin/v1/tenants/:tenant/users/import",
         method = "post",
@@ -91,19 +116,71 @@ impl UserImportApi {
         tenant: Administered,
         body: NdjsonBody,
     ) -> Result<NdjsonAnswer, Refused<ImportRefusals>> {
-        let (results, waiting) = mpsc::unbounded_channel();
+        let slot = Slot::take(&self.running, tenant.tenant().id())?;
+        let (results, waiting) = results(WAITING, IDLE);
         let import = Import {
             app: Arc::clone(&app),
             admin: tenant.0,
             results,
+            end: Moment::now() + LONGEST,
             started: Instant::now(),
             line: 0,
             summary: ImportSummary::default(),
         };
         // Goes on beside the request, and ends when nobody reads the results any more.
-        let work = audit::within(audit::origin(), import.run(body.0)).in_current_span();
-        drop(tokio::spawn(work));
+        let in_flight = body.in_flight;
+        let work = audit::within(audit::origin(), import.run(body.lines)).in_current_span();
+        drop(tokio::spawn(async move {
+            work.await;
+            drop((slot, in_flight));
+        }));
         Ok(NdjsonAnswer(waiting))
+    }
+}
+
+/// How many imports each tenant has under way.
+#[derive(Debug, Default)]
+struct Running(Mutex<HashMap<TenantId, usize>>);
+
+impl Running {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, usize>> {
+        // Nothing panics while it is held, and each entry is whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of a tenant's imports.
+struct Slot {
+    running: Arc<Running>,
+    tenant: TenantId,
+}
+
+impl Slot {
+    fn take(running: &Arc<Running>, tenant: TenantId) -> Result<Self, Error> {
+        let mut all = running.lock();
+        let count = all.entry(tenant).or_default();
+        if *count >= AT_A_TIME {
+            let retry_after = RETRY_AFTER;
+            return Err(Error::Overloaded { retry_after });
+        }
+        *count += 1;
+        drop(all);
+        Ok(Self {
+            running: Arc::clone(running),
+            tenant,
+        })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut all = self.running.lock();
+        if let Some(count) = all.get_mut(&self.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.tenant);
+            }
+        }
     }
 }
 
@@ -111,74 +188,106 @@ impl UserImportApi {
 struct Import {
     app: Arc<App>,
     admin: Administration,
-    results: mpsc::UnboundedSender<Vec<u8>>,
+    results: LineSender,
+    end: Moment,
     started: Instant,
     line: usize,
     summary: ImportSummary,
 }
 
-type Line = Result<Map<String, Value>, Violations>;
+/// Lines that are written together.
+#[derive(Default)]
+struct Batch {
+    lines: Vec<Result<Map<String, Value>, Violations>>,
+    bytes: usize,
+}
+
+/// There is no use in going on: it was said why, or nobody listens.
+struct Over;
+
+impl From<NobodyReads> for Over {
+    fn from(_: NobodyReads) -> Self {
+        Self
+    }
+}
 
 impl Import {
     async fn run(mut self, body: Body) {
+        if self.lines(body).await.is_ok() {
+            self.finish().await;
+        }
+    }
+
+    async fn lines(&mut self, body: Body) -> Result<(), Over> {
         let mut reader = tokio::io::BufReader::new(body.into_async_read());
-        let mut batch: Vec<Line> = Vec::new();
+        let mut batch = Batch::default();
         loop {
-            let line = match next_line(&mut reader).await {
-                Ok(Some(line)) => line,
-                Ok(None) => break,
+            let idle = Moment::now() + IDLE;
+            let line = match timeout_at(idle.min(self.end), next_line(&mut reader)).await {
+                Ok(Ok(Some(line))) => line,
+                Ok(Ok(None)) => return self.flush(&mut batch).await,
                 // The sender went away: what is complete is written, and there is nobody to tell.
-                Err(_) => {
-                    let _told = self.flush(&mut batch).await;
-                    return;
+                Ok(Err(_)) => {
+                    self.flush(&mut batch).await?;
+                    return Err(Over);
+                }
+                Err(_elapsed) => {
+                    self.flush(&mut batch).await?;
+                    let why = if idle < self.end {
+                        "No line came for 30 seconds"
+                    } else {
+                        "It takes longer than 15 minutes"
+                    };
+                    return Err(self.break_off(why).await);
                 }
             };
-            batch.push(line);
-            let too_many = self.line + batch.len() > MAX_LINES;
-            if too_many {
-                batch.pop();
-                batch.push(Err(Violations::one(
-                    "",
-                    "is one line too many: send the rest in an import of its own",
-                )));
+            if self.line + batch.lines.len() == MAX_LINES {
+                let detail = "is one line too many: send the rest in an import of its own";
+                batch.lines.push(Err(Violations::one("", detail)));
+                return self.flush(&mut batch).await;
             }
-            if (too_many || batch.len() == BATCH) && self.flush(&mut batch).await.is_err() {
-                return;
+            batch.bytes += line.bytes;
+            batch.lines.push(line.members);
+            if batch.lines.len() == BATCH || batch.bytes >= BATCH_BYTES {
+                self.flush(&mut batch).await?;
             }
-            if too_many {
-                break;
-            }
-        }
-        if self.flush(&mut batch).await.is_ok() {
-            self.finish();
         }
     }
 
-    /// Writes a batch and tells what became of it; an error when there is no use in going on.
-    async fn flush(&mut self, batch: &mut Vec<Line>) -> Result<(), ()> {
-        if batch.is_empty() {
+    /// Writes a batch, if its sender still may, and tells what became of it.
+    async fn flush(&mut self, batch: &mut Batch) -> Result<(), Over> {
+        if batch.lines.is_empty() {
             return Ok(());
         }
-        let lines = std::mem::take(batch);
+        let lines = std::mem::take(batch).lines;
         let now = self.app.now();
-        match user_import::import(&self.app, &self.admin, lines, now).await {
-            Ok(outcomes) => outcomes.iter().try_for_each(|outcome| self.tell(outcome)),
-            Err(error) => {
-                // Nothing of this batch was written. The answer ends without a summary.
-                let problem = Problem::from(error);
-                let broken = ImportBroken {
-                    broken_off: format!(
-                        "Line {} and those behind it were not imported: {} Send them again.",
-                        self.line + 1,
-                        problem.title()
-                    ),
-                };
-                self.send(&broken).and(Err(()))
-            }
+        self.admin = match administration::renew(&self.app, &self.admin, now).await {
+            Ok(admin) => admin,
+            Err(error) => return Err(self.break_off(Problem::from(error).title()).await),
+        };
+        let imported = user_import::import(&self.app, &self.admin, lines, now).await;
+        for outcome in &imported.outcomes {
+            self.tell(outcome).await?;
+        }
+        match imported.broken_off {
+            None => Ok(()),
+            Some(error) => Err(self.break_off(Problem::from(error).title()).await),
         }
     }
 
-    fn tell(&mut self, outcome: &Outcome) -> Result<(), ()> {
+    /// Says why the answer ends without a summary. Of a line that was under way nobody knows.
+    async fn break_off(&self, why: &str) -> Over {
+        let broken_off = format!(
+            "Line {} and those behind it may not have been imported: {}. Send them again.",
+            self.line + 1,
+            why.trim_end_matches('.')
+        );
+        // Whoever went away meanwhile needs it no more.
+        let _gone = self.send(&ImportBroken { broken_off }).await;
+        Over
+    }
+
+    async fn tell(&mut self, outcome: &Outcome) -> Result<(), NobodyReads> {
         self.line += 1;
         let (status, user_id) = match &outcome.result {
             Ok((done, id)) => (ImportStatus::from(*done), Some(id.as_uuid())),
@@ -194,9 +303,10 @@ impl Import {
             errors: (!violations.is_empty())
                 .then(|| violations.iter().map(ViolationView::from).collect()),
         })
+        .await
     }
 
-    fn finish(mut self) {
+    async fn finish(mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
         let lines = u32::try_from(self.line).unwrap_or(u32::MAX);
         self.summary.seconds = (seconds * 1_000.0).round() / 1_000.0;
@@ -213,68 +323,29 @@ impl Import {
             "users imported"
         );
         // The last line: whoever went away meanwhile needs it no more.
-        let _gone = self.send(&ImportEnd { summary });
+        let _gone = self.send(&ImportEnd { summary }).await;
     }
 
-    /// An error when nobody reads any more.
-    fn send(&self, line: &impl Serialize) -> Result<(), ()> {
-        let mut bytes = serde_json::to_vec(line).map_err(|_| ())?;
+    async fn send(&self, line: &(impl Serialize + Sync)) -> Result<(), NobodyReads> {
+        let mut bytes = serde_json::to_vec(line).map_err(|_| NobodyReads)?;
         bytes.push(b'\n');
-        self.results.send(bytes).map_err(|_| ())
+        self.results.send(bytes).await
     }
 }
 
-/// The next line that isn't empty, read; none at the end.
-async fn next_line(
-    reader: &mut (impl tokio::io::AsyncBufRead + Unpin + Send),
-) -> std::io::Result<Option<Line>> {
-    loop {
-        let mut line = Vec::new();
-        let mut too_long = false;
-        loop {
-            let available = reader.fill_buf().await?;
-            if available.is_empty() {
-                break;
-            }
-            let end = available.iter().position(|byte| *byte == b'\n');
-            let part = &available[..end.unwrap_or(available.len())];
-            // The rest of a line that is too long is passed over, not kept.
-            too_long |= line.len() + part.len() > MAX_LINE;
-            if !too_long {
-                line.extend_from_slice(part);
-            }
-            let used = part.len() + usize::from(end.is_some());
-            reader.consume(used);
-            if end.is_some() {
-                if line.is_empty() && !too_long {
-                    // Passed over, so that it isn't taken for the end.
-                    line.push(b' ');
-                }
-                break;
-            }
-        }
-        if too_long {
-            return Ok(Some(Err(Violations::one("", "is longer than 64 KiB"))));
-        }
-        if line.is_empty() {
-            return Ok(None);
-        }
-        let text = line.trim_ascii();
-        if text.is_empty() {
-            continue;
-        }
-        return Ok(Some(match serde_json::from_slice(text) {
-            Ok(Value::Object(members)) => Ok(members),
-            Ok(_) => Err(Violations::one("", "must be a JSON object")),
-            // Not the error's own text: it may repeat parts of the line.
-            Err(_) => Err(Violations::one("", "is not valid JSON")),
-        }));
-    }
+/// Lines are no JSON value: to clients that are generated they are bytes, with a schema for one line.
+fn lines() -> MetaSchemaRef {
+    let schema = MetaSchema::new_with_format("string", "binary");
+    MetaSchemaRef::Inline(Box::new(schema))
 }
 
 /// A body of lines.
 #[derive(Debug)]
-pub struct NdjsonBody(Body);
+pub struct NdjsonBody {
+    lines: Body,
+    /// Kept as long as the work goes on. Absent where the endpoint is called without a connection.
+    in_flight: Option<InFlight>,
+}
 
 impl<'a> ApiExtractor<'a> for NdjsonBody {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
@@ -288,10 +359,10 @@ impl<'a> ApiExtractor<'a> for NdjsonBody {
 
     fn request_meta() -> Option<MetaRequest> {
         Some(MetaRequest {
-            description: Some("One user a line."),
+            description: Some("One user a line, each a `CreateUserBody`."),
             content: vec![MetaMediaType {
                 content_type: NDJSON,
-                schema: CreateUserBody::schema_ref(),
+                schema: lines(),
             }],
             required: true,
         })
@@ -310,12 +381,15 @@ impl<'a> ApiExtractor<'a> for NdjsonBody {
                 .detail("Send one user a line, as `Content-Type: application/x-ndjson`.")
                 .into());
         }
-        Ok(Self(body.take()?))
+        Ok(Self {
+            lines: body.take()?,
+            in_flight: request.extensions().get().cloned(),
+        })
     }
 }
 
 /// Lines that are sent as they come.
-pub struct NdjsonAnswer(mpsc::UnboundedReceiver<Vec<u8>>);
+pub struct NdjsonAnswer(Lines);
 
 impl std::fmt::Debug for NdjsonAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -327,12 +401,12 @@ impl ApiResponse for NdjsonAnswer {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "A result for each line, and at the end a line with the summary.",
+                description: "An `ImportLine` for each line, and at the end one with the summary.",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType {
                     content_type: NDJSON,
-                    schema: ImportLine::schema_ref(),
+                    schema: lines(),
                 }],
                 headers: vec![],
             }],
@@ -347,7 +421,7 @@ impl ApiResponse for NdjsonAnswer {
 impl IntoResponse for NdjsonAnswer {
     fn into_response(self) -> Response {
         let lines = futures_util::stream::unfold(self.0, async |mut lines| {
-            lines.recv().await.map(|line| (line, lines))
+            lines.next().await.map(|line| (line, lines))
         });
         Response::builder()
             .status(StatusCode::OK)
@@ -450,32 +524,5 @@ impl ImportSummary {
             ImportStatus::Unchanged => &mut self.unchanged,
             ImportStatus::Failed => &mut self.failed,
         } += 1;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn lines(text: &[u8]) -> Vec<bool> {
-        // A buffer of three bytes: lines come in parts.
-        let mut reader = tokio::io::BufReader::with_capacity(3, text);
-        let mut read = Vec::new();
-        while let Some(line) = next_line(&mut reader).await.expect("memory") {
-            read.push(line.is_ok());
-        }
-        read
-    }
-
-    #[tokio::test]
-    async fn lines_are_told_apart() {
-        assert_eq!(lines(b"").await, [true; 0]);
-        assert_eq!(lines(b"\n\n \r\n").await, [true; 0]);
-        assert_eq!(
-            lines(b"{\"a\":1}\r\n\n{}\n[]\nx\n{}").await,
-            [true, true, false, false, true]
-        );
-        let long = [b"{}\n", vec![b'x'; MAX_LINE + 1].as_slice(), b"\n{}"].concat();
-        assert_eq!(lines(&long).await, [true, false, true]);
     }
 }

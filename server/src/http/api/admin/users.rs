@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use poem::{http::header, web::Data};
+use poem::{Request, http::header, web::Data};
 use poem_openapi::{Enum, Object, OpenApi, param::Query, types::Example};
 use serde::Serialize;
 
-use super::page::{self, check_query, default_limit, read_cursor, write_cursor};
+use super::page::{self, Search, check_query, default_limit};
 use crate::{
     app::App,
     application::{
@@ -140,6 +140,7 @@ impl UsersApi {
     #[expect(clippy::too_many_arguments, reason = "one for each parameter")]
     async fn list_users(
         &self,
+        request: &Request,
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
@@ -164,6 +165,7 @@ impl UsersApi {
         /// Only users in this state.
         state: Query<Option<UserStateView>>,
     ) -> Result<Answer<200, UserPage>, Refused<ListUsersRefusals>> {
+        let search = Search::of(request, &["q", "email", "external_id", "state"])?;
         check_query(q.0.as_deref())?;
         let wrong = |what: &str| Problem::new(Kind::InvalidParameter).detail(what.to_owned());
         let email = email.0.as_deref().map(EmailAddress::parse).transpose();
@@ -174,17 +176,19 @@ impl UsersApi {
             state: state.0.map(UserState::from),
             q: q.0,
         };
-        let after = read_cursor(cursor.0.as_deref(), read_position)?;
+        let after = search.read_cursor(cursor.0.as_deref(), read_position)?;
         let limit = page::limit(limit.0);
         let Page { items, next } =
             users::page(&app, tenant.tenant(), &filter, after.as_ref(), limit).await?;
         Ok(Answer::new(UserPage {
             items: items.iter().map(|(_, user)| UserView::from(user)).collect(),
-            next_cursor: Nullable(next.map(|at| write_cursor(&written_position(&at)))),
+            next_cursor: Nullable(next.map(|at| search.write_cursor(&written_position(&at)))),
         }))
     }
 
     /// Read a user
+    ///
+    /// With its profile, roles and state; never what is kept of its password.
     #[oai(
         path = "/admin/v1/tenants/:tenant/users/:user_id",
         method = "get",

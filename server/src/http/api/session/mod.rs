@@ -43,7 +43,7 @@ refusals! {
     /// Refusals of a sign-up.
     SignupRefusals {
         400 => "The body is not valid; `errors` points at every member that is wrong.",
-        403 => "The tenant lets nobody sign up.",
+        403 => "The tenant lets nobody sign up, or nobody who wasn't invited, or the invitation does not count.",
         404 => "No such tenant.",
         409 => "The email address is taken.",
         413 => "The body is too large.",
@@ -134,7 +134,8 @@ refusals! {
 impl SessionApi {
     /// Sign up
     ///
-    /// Makes a user of the tenant. It does not sign in: log in next.
+    /// Makes a user of the tenant. It does not sign in: log in next. Who may is the tenant's setting `signup`:
+    /// anyone, nobody, or who was invited.
     #[oai(
         path = "/t/:tenant/auth/signup",
         method = "post",

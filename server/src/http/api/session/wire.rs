@@ -32,6 +32,9 @@ pub struct SignupBody {
     /// An http or https address of a picture.
     #[oai(validator(max_length = 2048))]
     avatar_url: Option<Nullable<String>>,
+    /// The token of an invitation for this very address. Needed where the tenant's sign-up is for the invited.
+    #[oai(validator(max_length = 200))]
+    invitation: Option<Nullable<String>>,
 }
 
 impl Example for SignupBody {
@@ -41,6 +44,7 @@ impl Example for SignupBody {
             email: "ada@example.com".to_owned(),
             password: "correct horse battery staple".to_owned(),
             avatar_url: None,
+            invitation: None,
         }
     }
 }
@@ -55,11 +59,15 @@ impl FromMembers for SignupBody {
         let avatar_url = members
             .optional_text("avatar_url")
             .map(|url| Nullable(Some(url)));
+        let invitation = members
+            .optional_text("invitation")
+            .map(|token| Nullable(Some(token)));
         Some(Self {
             name: name?,
             email: email?,
             password: password?,
             avatar_url,
+            invitation,
         })
     }
 }
@@ -71,6 +79,10 @@ impl From<SignupBody> for Signup {
             email: body.email,
             password: Zeroizing::new(body.password),
             avatar_url: body.avatar_url.and_then(|url| url.0),
+            invitation: body
+                .invitation
+                .and_then(|token| token.0)
+                .map(Zeroizing::new),
         }
     }
 }

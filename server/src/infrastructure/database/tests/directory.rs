@@ -112,6 +112,9 @@ async fn pages_go_by_slug_and_search_literally(db: Fixture) {
     let renamed = tenants.set_name(&before.slug, "Zürich", before.updated_at, at);
     assert_eq!(renamed.await.unwrap().unwrap().name, "Zürich");
     assert_eq!(all(Some("ZÜR")).await, ["c"]);
+    let named = tenants.by_slug(&slug("c")).await.unwrap().unwrap();
+    let same = tenants.set_name(&named.slug, "Zürich", named.updated_at, now());
+    assert_eq!(same.await.unwrap(), Some(named), "no change leaves no mark");
     let again = tenants.set_name(&before.slug, "Late", before.updated_at, at);
     assert_eq!(again.await.unwrap(), None);
 }
@@ -122,8 +125,13 @@ async fn a_tenant_is_suspended_and_resumed(db: Fixture) {
     new_tenant(&db, "acme").await;
     for state in [TenantState::Suspended, TenantState::Active] {
         let at = now();
-        let tenant = tenants.set_state(&acme, state, at).await.unwrap().unwrap();
+        let set = async |at| tenants.set_state(&acme, state, at).await.unwrap().unwrap();
+        let (tenant, changed) = set(at).await;
+        assert!(changed);
         assert_eq!((tenant.state, tenant.updated_at), (state, at));
+        let (same, changed) = set(at + std::time::Duration::from_secs(1)).await;
+        assert!(!changed, "it is so already");
+        assert_eq!(same, tenant);
     }
     let nobody = tenants
         .set_state(&slug("none"), TenantState::Active, now())

@@ -157,7 +157,7 @@ async fn a_sealed_data_key_is_replaced_once(db: Fixture) {
     let gone = new_tenant(&db, "gone").await;
     assert_eq!(tenants.count_data_keys_under("m1", 9).await.unwrap(), 2);
     assert_eq!(tenants.count_data_keys_under("m1", 1).await.unwrap(), 1);
-    let seen = tenants.data_keys_under("m1", 9).await.unwrap();
+    let seen = tenants.data_keys_under("m1", None, 9).await.unwrap();
     assert_eq!(seen.len(), 2);
     tenants.delete(gone.slug(), now()).await.unwrap();
 

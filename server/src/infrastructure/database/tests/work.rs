@@ -1,15 +1,16 @@
 use super::{
     super::{DatabaseStore, error::is_lost_connection},
-    fixture::{Fixture, client, keys, new_tenant, now, phc, session, sign_in, user},
+    fixture::{Fixture, client, grant, keys, new_tenant, now, phc, session, sign_in, user},
     on_both,
 };
 use crate::{
     application::{
         error::StoreError,
-        ports::{Dependency, KeyStore, Store},
+        ports::{Dependency, KeyStore, Store, SweepBounds},
     },
     domain::{
         client::secrets::{ClientSecrets, StoredSecret},
+        id::{GrantId, SessionId},
         secret::TokenDigest,
         user::AvatarUrl,
     },
@@ -22,6 +23,9 @@ on_both!(
     ending_a_session_revokes_its_grants_once,
     work_that_is_dropped_never_happened,
     the_database_says_that_it_is_there,
+    a_mark_is_never_taken_back_by_a_change_that_was_read_before,
+    all_sessions_of_a_user_end_at_once,
+    what_ended_long_ago_is_swept_and_nothing_else,
 );
 
 async fn what_is_written_is_read(db: Fixture) {
@@ -207,4 +211,119 @@ fn only_lost_connections_are_tried_again() {
         sea_orm::sqlx::Error::Io(std::io::ErrorKind::BrokenPipe.into()),
     )));
     assert!(is_lost_connection(&lost));
+}
+
+async fn a_mark_is_never_taken_back_by_a_change_that_was_read_before(db: Fixture) {
+    let acme = new_tenant(&db, "acme").await;
+    let store = DatabaseStore::new(db.clone());
+    let (earlier, mark) = (now(), now() + DAY);
+    let mut ada = user("ada@example.com");
+    let mut work = store.begin(&acme).await.unwrap();
+    work.add_user(&ada, None).await.unwrap();
+    for read in [Some(earlier), Some(mark), None] {
+        // Read before, written after: `seen` does not change with the mark.
+        assert!(work.set_user_not_before(ada.id, mark).await.unwrap());
+        let seen = ada.updated_at;
+        ada.not_before = read;
+        ada.updated_at = seen.next();
+        assert!(work.update_user(&ada, seen).await.unwrap());
+        let kept = work.user(ada.id).await.unwrap().unwrap().not_before;
+        assert_eq!(kept, Some(mark));
+    }
+    assert!(work.set_user_not_before(ada.id, earlier).await.unwrap());
+    let kept = work.user(ada.id).await.unwrap().unwrap().not_before;
+    assert_eq!(kept, Some(mark), "a later mark stays");
+    let nobody = user("nobody@example.com").id;
+    assert!(!work.set_user_not_before(nobody, mark).await.unwrap());
+}
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+async fn all_sessions_of_a_user_end_at_once(db: Fixture) {
+    let acme = new_tenant(&db, "acme").await;
+    let (_, of_bob, _) = sign_in(&db, &acme, "bob@example.com").await;
+    let (ada, first, live) = sign_in(&db, &acme, "ada@example.com").await;
+    let store = DatabaseStore::new(db.clone());
+    let mut work = store.begin(&acme).await.unwrap();
+    let expired = session(&ada);
+    work.add_session(&expired).await.unwrap();
+    let mut over = grant(&expired);
+    over.idle_end = now();
+    work.add_grant(&over).await.unwrap();
+    let mut offline = grant(&expired);
+    offline.offline = true;
+    offline.client_id = client("app").id;
+    work.add_client(&client("app")).await.unwrap();
+    work.add_grant(&offline).await.unwrap();
+
+    let at = now();
+    let mut ended = work.end_sessions_of(ada.id, at).await.unwrap();
+    let mut sessions = [first.id, expired.id];
+    let mut grants = [live.id, offline.id];
+    for ids in [&mut ended.sessions[..], &mut sessions[..]] {
+        ids.sort_unstable();
+    }
+    for ids in [&mut ended.grants[..], &mut grants[..]] {
+        ids.sort_unstable();
+    }
+    assert_eq!(
+        (ended.sessions, ended.grants),
+        (sessions.into(), grants.into())
+    );
+    let [(app, used_in)] = &ended.clients[..] else {
+        panic!("one application: {:?}", ended.clients);
+    };
+    assert_eq!(
+        (app.client.id.as_str(), &used_in[..]),
+        ("app", &[expired.id][..])
+    );
+    for id in sessions {
+        let view = work.session(id).await.unwrap().unwrap();
+        assert_eq!(view.session.ended_at, Some(at));
+    }
+    for (id, revoked) in [(live.id, true), (over.id, true), (offline.id, false)] {
+        let view = work.grant(id).await.unwrap().unwrap();
+        assert_eq!(view.revoked_at.is_some(), revoked);
+    }
+    let view = work.session(of_bob.id).await.unwrap().unwrap();
+    assert_eq!(view.session.ended_at, None, "another user's");
+    let again = work.end_sessions_of(ada.id, now()).await.unwrap();
+    assert_eq!(again.sessions, []);
+}
+
+async fn what_ended_long_ago_is_swept_and_nothing_else(db: Fixture) {
+    let acme = new_tenant(&db, "acme").await;
+    let other = new_tenant(&db, "other").await;
+    let (_, foreign, _) = sign_in(&db, &other, "ada@example.com").await;
+    let (_, lives, _) = sign_in(&db, &acme, "ada@example.com").await;
+    let (_, ended, _) = sign_in(&db, &acme, "bob@example.com").await;
+    let store = DatabaseStore::new(db.clone());
+    let mut work = store.begin(&acme).await.unwrap();
+    let at = now();
+    work.end_session(ended.id, at).await.unwrap();
+    let bounds = |at| SweepBounds {
+        ended_before: at,
+        idle_before: at,
+        browser_before: at,
+    };
+    for (at, left) in [(at, true), (at + DAY, false)] {
+        let (mut after, mut rounds) = (GrantId::from_uuid(uuid::Uuid::nil()), 0);
+        loop {
+            let part = work.sweep_grants(after, &bounds(at), 1).await.unwrap();
+            rounds += 1;
+            assert!(rounds <= 3, "a part for each grant that is old enough");
+            match part.next {
+                Some(next) => after = next,
+                None => break,
+            }
+        }
+        let nil = SessionId::from_uuid(uuid::Uuid::nil());
+        let part = work.sweep_sessions(nil, &bounds(at), 10).await.unwrap();
+        assert_eq!((part.deleted, part.next), (u64::from(!left), None));
+        assert!(work.session(lives.id).await.unwrap().is_some());
+        assert_eq!(work.session(ended.id).await.unwrap().is_some(), left);
+    }
+    drop(work);
+    let mut view = store.view(&other).await.unwrap();
+    assert!(view.session(foreign.id).await.unwrap().is_some());
 }
