@@ -19,6 +19,8 @@ use crate::product::{Installation, Product, Stores};
 
 const WARM_UP: usize = 20;
 const SAMPLES: usize = 300;
+/// Well before the server gives a silent connection up, such as while rows are copied.
+const IDLE: Duration = Duration::from_secs(3);
 
 /// How many times as much the large one may cost.
 const LIMIT: f64 = 1.2;
@@ -159,9 +161,7 @@ fn compare(
     large: &mut Side,
     work: impl Fn(&mut Side) -> Result<()>,
 ) -> Result<Compared> {
-    // The server gave up connections that waited for rows to be copied.
-    small.stream = connect(&small.product)?;
-    large.stream = connect(&large.product)?;
+    eprintln!("by scale: {name}");
     let (mut few, mut lots) = (Vec::new(), Vec::new());
     for n in 0..WARM_UP + SAMPLES {
         for (side, times) in [(&mut *small, &mut few), (&mut *large, &mut lots)] {
@@ -196,6 +196,7 @@ struct Side {
     database_url: String,
     product: Product,
     stream: TcpStream,
+    used: Instant,
     /// Copies so far.
     copied: usize,
     made: usize,
@@ -216,6 +217,7 @@ impl Side {
             database_url,
             product,
             stream,
+            used: Instant::now(),
             copied: 0,
             made: 0,
         };
@@ -259,7 +261,6 @@ impl Side {
 
     /// Its answer comes in parts, so a client library reads it. The server counts the rate itself.
     async fn import(&mut self) -> Result<f64> {
-        self.stream = connect(&self.product)?;
         let body = json!({ "slug": "imported" }).to_string();
         self.call("POST", "/tenants", Some(&body))?;
         let line = |n: usize| {
@@ -293,6 +294,10 @@ impl Side {
         let bearer = format!("Authorization: Bearer {}", self.product.operator_token);
         let path = format!("/admin/v1{path}");
         let bytes = request(method, &path, &host, &[&bearer], body);
+        if self.used.elapsed() > IDLE {
+            self.stream = connect(&self.product)?;
+        }
+        self.used = Instant::now();
         self.stream.write_all(&bytes).context("could not send")?;
         let mut buffer = Vec::with_capacity(64 << 10);
         let mut chunk = [0; 16 << 10];
