@@ -17,6 +17,8 @@ pub struct Model {
     pub client_id: String,
     pub scope: String,
     pub audience: String,
+    /// The custom domain whose issuer made it; `None`: the tenant's path.
+    pub issuer_domain: Option<String>,
     /// Of the live token; 0 to 2^32 - 1.
     pub generation: i64,
     /// SHA-256 of the live token's secret.

@@ -1,10 +1,13 @@
-//! The tables as types. Every entity but [`tenant`] is [`TenantOwned`].
+//! The tables as types. Every entity but [`tenant`] and [`host`], the directory, is
+//! [`TenantOwned`].
 
 pub mod audit_event;
 pub mod client;
 pub mod client_origin;
 pub mod consent;
+pub mod domain;
 pub mod grant;
+pub mod host;
 pub mod idempotency_key;
 pub mod initial_access_token;
 pub mod invitation;
@@ -20,6 +23,7 @@ pub use tenant_owned::TenantOwned;
 /// Every table whose rows belong to tenants, those that refer to others first.
 pub const TENANT_TABLES: &[&str] = &[
     "audit_events",
+    "domains",
     "single_use",
     "idempotency_keys",
     "client_origins",

@@ -1,4 +1,4 @@
-//! `tenants`: the directory, the only table that knows more than one tenant.
+//! `tenants`: the directory, which with `hosts` is all that knows more than one tenant.
 
 use sea_orm::entity::prelude::*;
 
@@ -38,6 +38,15 @@ pub struct Model {
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub enum Relation {
+    #[sea_orm(has_many = "super::host::Entity")]
+    Hosts,
+}
+
+impl Related<super::host::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Hosts.def()
+    }
+}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -33,6 +33,7 @@ tenant_owned!(
     grant,
     idempotency_key,
     consent,
+    domain,
     signing_key,
     tag_key
 );

@@ -27,6 +27,7 @@ mod m20261123_000020_expand_tenants;
 mod m20261123_000021_search_users;
 mod m20261124_000022_stage_signing_keys;
 mod m20261124_000023_create_audit_events;
+mod m20261125_000024_create_domains;
 mod m20261125_000025_create_invitations;
 mod m20261125_000026_keep_answers;
 mod m20261125_000028_sweep_sign_ins;
@@ -70,6 +71,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000021_search_users::Migration),
             Box::new(m20261124_000022_stage_signing_keys::Migration),
             Box::new(m20261124_000023_create_audit_events::Migration),
+            Box::new(m20261125_000024_create_domains::Migration),
             Box::new(m20261125_000025_create_invitations::Migration),
             Box::new(m20261125_000026_keep_answers::Migration),
             Box::new(m20261125_000028_sweep_sign_ins::Migration),

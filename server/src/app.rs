@@ -6,9 +6,9 @@ use url::Url;
 
 use crate::{
     application::ports::{
-        Aead, AuditLog, ClientKeySets, Clock, Dependency, Entropy, ForeignJwts, KeyDirectory,
-        KeyMaker, Keyring, LogoutNotifier, Outbound, PasswordHasher, Rotations, SingleUse, Store,
-        Sweeper, Tenants, Views,
+        Aead, AuditLog, ClientKeySets, Clock, Dependency, DomainEvidence, Entropy, ForeignJwts,
+        KeyDirectory, KeyMaker, Keyring, LogoutNotifier, Meter, Outbound, PasswordHasher,
+        Rotations, SingleUse, Store, Sweeper, Tenants, Views,
     },
     domain::{
         id::IdEntropy,
@@ -36,6 +36,7 @@ pub struct App {
     pub views: Arc<dyn Views>,
     pub rotations: Arc<dyn Rotations>,
     pub single_use: Arc<dyn SingleUse>,
+    pub domain_evidence: Arc<dyn DomainEvidence>,
     pub foreign_jwts: Arc<dyn ForeignJwts>,
     pub client_keys: Arc<dyn ClientKeySets>,
     pub outbound: Arc<dyn Outbound>,
@@ -43,6 +44,7 @@ pub struct App {
     pub passwords: Arc<dyn PasswordHasher>,
     pub audit: Arc<dyn AuditLog>,
     pub sweeper: Arc<dyn Sweeper>,
+    pub meter: Arc<dyn Meter>,
     pub dependencies: Vec<Arc<dyn Dependency>>,
 }
 

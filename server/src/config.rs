@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -18,6 +18,7 @@ use crate::{
         secret::{Operator, TokenDigest},
     },
     infrastructure::crypto::MasterKeys,
+    telemetry::TraceSettings,
 };
 
 const PREFIX: &str = "TOKENHOUSE_";
@@ -60,10 +61,22 @@ pub const SETTINGS: &[(&str, &str)] = &[
         "CIDRs that clients' URLs may lead to although they are not public; http is allowed there",
     ),
     (
+        "TOKENHOUSE_DNS_SERVERS",
+        "name servers for custom domains and clients' hosts, such as 10.0.0.2 or 10.0.0.2:5353; unset: the system's",
+    ),
+    (
         "TOKENHOUSE_LOG",
         "log filter, such as info or tokenhouse=debug,info",
     ),
     ("TOKENHOUSE_LOG_FORMAT", "pretty or json"),
+    (
+        "TOKENHOUSE_OTLP_ENDPOINT",
+        "http:// or https:// address of an OpenTelemetry collector that takes OTLP over HTTP; unset: no traces",
+    ),
+    (
+        "TOKENHOUSE_OTLP_SAMPLE_RATIO",
+        "share of traces that are sent, from 0 to 1; default 0.1",
+    ),
     (
         "TOKENHOUSE_SMTP_URL",
         "smtp:// address that mail is sent through",
@@ -80,6 +93,8 @@ pub struct Settings {
     pub master_keys: MasterKeys,
     pub operator_tokens: Vec<TokenDigest<Operator>>,
     pub outbound_allowed_networks: Networks,
+    /// Empty: those of the system.
+    pub dns_servers: Vec<SocketAddr>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Networks,
 }
@@ -226,6 +241,23 @@ impl RawSettings {
         )
     }
 
+    /// Where traces go, if anywhere.
+    pub fn traces(&self) -> Result<Option<TraceSettings>, SettingsError> {
+        let Some(endpoint) = self.get("TOKENHOUSE_OTLP_ENDPOINT") else {
+            return Ok(None);
+        };
+        let mut problems = Vec::new();
+        let endpoint = check_collector(endpoint)
+            .map_err(|problem| problems.push(format!("TOKENHOUSE_OTLP_ENDPOINT {problem}")));
+        let ratio = self.get("TOKENHOUSE_OTLP_SAMPLE_RATIO").unwrap_or("0.1");
+        let ratio = check_ratio(ratio)
+            .map_err(|problem| problems.push(format!("TOKENHOUSE_OTLP_SAMPLE_RATIO {problem}")));
+        match (endpoint, ratio) {
+            (Ok(endpoint), Ok(ratio)) => Ok(Some(TraceSettings { endpoint, ratio })),
+            _ => Err(SettingsError(problems)),
+        }
+    }
+
     /// The database alone, for commands that need nothing else.
     pub fn database_url(mut self) -> Result<Zeroizing<String>, SettingsError> {
         let url = self.required("TOKENHOUSE_DATABASE_URL", check_database_url);
@@ -251,6 +283,9 @@ impl RawSettings {
         let redis_url = self.optional("TOKENHOUSE_REDIS_URL", check_redis_url);
         let outbound_allowed_networks = self
             .optional("TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS", check_networks)
+            .unwrap_or_default();
+        let dns_servers = self
+            .optional("TOKENHOUSE_DNS_SERVERS", check_dns_servers)
             .unwrap_or_default();
         let trusted_proxies = self
             .optional("TOKENHOUSE_TRUSTED_PROXIES", check_networks)
@@ -289,6 +324,7 @@ impl RawSettings {
                 master_keys,
                 operator_tokens,
                 outbound_allowed_networks,
+                dns_servers,
                 trusted_proxies,
             }),
             _ => Err(SettingsError(self.problems)),
@@ -378,8 +414,41 @@ fn check_redis_url(text: &str) -> Result<Zeroizing<String>, String> {
     }
 }
 
+fn check_collector(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err(
+            "must begin with http:// or https://, such as http://otel-collector:4318".to_owned(),
+        ),
+    }
+}
+
+fn check_ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.parse().ok();
+    ratio
+        .filter(|ratio| (0.0..=1.0).contains(ratio))
+        .ok_or_else(|| "must be a number from 0 to 1, such as 0.1".to_owned())
+}
+
 fn check_networks(text: &str) -> Result<Networks, String> {
     text.parse().map_err(|error: NotANetwork| error.to_string())
+}
+
+fn check_dns_servers(text: &str) -> Result<Vec<SocketAddr>, String> {
+    let server = |part: &str| {
+        let bare = part.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+        bare.or_else(|_| part.parse())
+    };
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(server)
+        .collect::<Result<_, _>>()
+        .map_err(|_| {
+            "must be addresses of name servers with commas between them, such as 10.0.0.2 or 10.0.0.2:5353"
+                .to_owned()
+        })
 }
 
 fn check_address(text: &str) -> Result<SocketAddr, String> {
@@ -447,9 +516,10 @@ mod tests {
                 "TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS",
                 "10.0.0.0/8, 10.0.0.1",
             ),
+            ("TOKENHOUSE_DNS_SERVERS", "10.0.0.2, dns.example"),
             ("TOKENHOUSE_PUBLIC_URI", "x"),
         ]);
-        assert_eq!(problems.len(), 7, "{problems:?}");
+        assert_eq!(problems.len(), 8, "{problems:?}");
         assert!(
             problems
                 .iter()
@@ -465,6 +535,7 @@ mod tests {
             ("TOKENHOUSE_DATABASE_URL", "postgres://db/tokenhouse"),
             ("TOKENHOUSE_MASTER_KEY", KEY),
             ("TOKENHOUSE_OPERATOR_TOKEN", TOKEN),
+            ("TOKENHOUSE_DNS_SERVERS", "10.0.0.2, [::1]:5353"),
             ("UNRELATED", "x"),
         ]);
         assert_eq!(problems, Vec::<String>::new());

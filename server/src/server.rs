@@ -30,7 +30,8 @@ use crate::{
             DatabaseTenants,
         },
         entropy::SystemEntropy,
-        outbound::{self, FetchedClientKeys, Fetcher, LogoutQueue},
+        metrics::{CacheLookups, MeteredAudit, MeteredRotations, MetricsBuilder},
+        outbound::{self, FetchedClientKeys, Fetcher, LogoutQueue, PublishedEvidence},
         redis::{self, FloorWriter, RedisConnection, RedisRotations},
         tenant_sweeper::TenantSweeper,
         views::{CachedTenants, CachedViews},
@@ -184,18 +185,25 @@ async fn assemble(
     database: Database,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Assembled> {
+    let mut metrics = MetricsBuilder::new();
+    let lookups = CacheLookups::default();
+    lookups.register(&mut metrics);
+    database.register(&mut metrics);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let aead: Arc<dyn Aead> = Arc::new(Aes256Gcm);
     let master = Arc::new(settings.master_keys);
     let database_store = Arc::new(DatabaseStore::new(database.clone()));
     let store: Arc<dyn Store> = Arc::clone(&database_store) as _;
     let directory = Arc::new(DatabaseTenants::new(database.clone()));
-    let tenants: Arc<dyn Tenants> = Arc::new(CachedTenants::new(Arc::clone(&directory) as _));
+    let tenants: Arc<dyn Tenants> =
+        Arc::new(CachedTenants::new(Arc::clone(&directory) as _, &lookups));
     let audit_writer = Arc::new(AuditWriter::start(
         Arc::clone(&store),
         audit::DEFAULT_CAPACITY,
     ));
-    let audit: Arc<dyn AuditLog> = Arc::clone(&audit_writer) as _;
+    audit_writer.register(&mut metrics);
+    let audit = MeteredAudit::new(Arc::clone(&audit_writer) as _, &mut metrics);
+    let audit: Arc<dyn AuditLog> = Arc::new(audit);
     let mut dependencies: Vec<Arc<dyn Dependency>> = vec![Arc::new(database.clone())];
     let single_use = Arc::new(DatabaseSingleUse::new(database.clone()));
     let (rotations, floors): (Arc<dyn Rotations>, _) = match &settings.redis_url {
@@ -207,6 +215,7 @@ async fn assemble(
                 Arc::new(DatabaseFloors::new(database)),
                 redis::DEFAULT_CAPACITY,
             );
+            floors.register(&mut metrics);
             let floors = Arc::new(floors);
             (
                 Arc::new(RedisRotations::load(redis, Arc::clone(&floors)).await?),
@@ -214,9 +223,12 @@ async fn assemble(
             )
         }
     };
-    let fetcher = Fetcher::new(settings.outbound_allowed_networks)
+    let rotations = Arc::new(MeteredRotations::new(rotations, &mut metrics));
+    let fetcher = Fetcher::new(settings.outbound_allowed_networks, &settings.dns_servers)
         .context("requests to clients can't be prepared")?;
-    let outbound: Arc<dyn Outbound> = Arc::new(fetcher);
+    let fetcher = Arc::new(fetcher);
+    let domain_evidence = PublishedEvidence::new(settings.dns_servers, Arc::clone(&fetcher));
+    let outbound: Arc<dyn Outbound> = fetcher;
     let client_keys = FetchedClientKeys::new(Arc::clone(&outbound), Arc::clone(&clock));
     let maker = Arc::new(SealedKeyMaker::new(
         Arc::clone(&master),
@@ -231,6 +243,7 @@ async fn assemble(
         Arc::clone(&clock),
         crypto::DEFAULT_CAPACITY,
     );
+    keyring.register(&mut metrics);
     let keyring: Arc<dyn Keyring> = Arc::new(keyring);
     let logout_tokens = FreshLogoutTokens {
         store: Arc::clone(&store),
@@ -286,6 +299,9 @@ async fn assemble(
             RETENTION_INTERVAL,
         ),
     ];
+    let options = PasswordPoolOptions::default();
+    let passwords = PasswordPool::start(options, Arc::clone(&entropy))?;
+    passwords.register(&mut metrics, options.workers);
     let app = App {
         public_url: settings.public_url,
         trusted_proxies: settings.trusted_proxies,
@@ -297,21 +313,20 @@ async fn assemble(
         client_keys: Arc::new(client_keys),
         outbound,
         logouts: Arc::clone(&logouts) as _,
+        domain_evidence: Arc::new(domain_evidence),
         foreign_jwts: Arc::new(RegisteredKeyJwts),
         aead,
         keyring,
         sweeper: Arc::new(TenantSweeper::start(Arc::clone(&tenants))),
         tenants,
-        views: Arc::new(CachedViews::new(Arc::clone(&store))),
+        views: Arc::new(CachedViews::new(Arc::clone(&store), &lookups)),
         store,
         rotations,
         audit,
-        passwords: Arc::new(PasswordPool::start(
-            PasswordPoolOptions::default(),
-            Arc::clone(&entropy),
-        )?),
+        passwords: Arc::new(passwords),
         entropy,
         dependencies,
+        meter: Arc::new(metrics.build()),
     };
     Ok(Assembled {
         app: Arc::new(app),

@@ -8,8 +8,12 @@
     reason = "a command line tool tells the developer what it does"
 )]
 
+mod clients;
 mod commands;
+mod image;
 mod interrupt;
+mod kubernetes;
+mod needs;
 mod node;
 mod process;
 mod progress;
@@ -38,7 +42,12 @@ struct Cli {
 enum Command {
     Test(commands::test::Test),
     Bench(commands::bench::Bench),
+    Clients(commands::clients::Clients),
+    Contract(commands::contract::Contract),
+    Example(commands::example::Example),
     Services(commands::services::Services),
+    K8s(commands::k8s::K8s),
+    Image(commands::image::Image),
 }
 
 fn main() -> ExitCode {
@@ -46,7 +55,12 @@ fn main() -> ExitCode {
     let result = Interrupt::listen().and_then(|interrupt| match cli.command {
         Command::Test(test) => test.run(&interrupt),
         Command::Bench(bench) => bench.run(&interrupt),
+        Command::Clients(clients) => clients.run(&interrupt),
+        Command::Contract(contract) => contract.run(&interrupt),
+        Command::Example(example) => example.run(&interrupt),
         Command::Services(services) => services.run(&interrupt),
+        Command::K8s(k8s) => k8s.run(&interrupt),
+        Command::Image(image) => image.run(&interrupt),
     });
     // Everything that stops a server or removes a folder is a guard inside `run`, and has been
     // dropped by now: nothing below may be needed for cleaning up.

@@ -1,7 +1,7 @@
 //! The Node packages the tests use, in the build folder.
 //!
-//! `xtask/node` pins them by version and digest; `npm ci` installs exactly those and nothing runs
-//! on installation.
+//! `xtask/node` pins those of the tests by version and digest, `xtask/contract` those of the contract; `npm
+//! ci` installs exactly those and nothing runs on installation.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -32,8 +32,26 @@ pub(crate) struct NodeTools {
     major: u32,
 }
 
+/// Which packages.
+#[derive(Clone, Copy)]
+pub(crate) enum Packages {
+    Tests,
+    Contract,
+}
+
+impl Packages {
+    /// Where they are pinned and where they are installed.
+    fn folders(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Tests => ("xtask/node", "test-tools/node"),
+            Self::Contract => ("xtask/contract", "test-tools/contract"),
+        }
+    }
+}
+
 impl NodeTools {
     pub(crate) fn ready(
+        packages: Packages,
         workspace: &Workspace,
         tools: &Tools,
         progress: &Progress,
@@ -41,8 +59,8 @@ impl NodeTools {
     ) -> Result<Self> {
         let node = version(tools.path("node")?)?;
         let major = supported_major(&node)?;
-        let source = workspace.root.join("xtask/node");
-        let folder = workspace.target.join("test-tools/node");
+        let (source, folder) = packages.folders();
+        let (source, folder) = (workspace.root.join(source), workspace.target.join(folder));
         fs::create_dir_all(&folder)
             .with_context(|| format!("could not create {}", folder.display()))?;
 
@@ -61,6 +79,11 @@ impl NodeTools {
             install(&source, &folder, tools, interrupt)?;
         }
         Ok(Self { folder, major })
+    }
+
+    /// A program of one of the packages, to be run in the folder of the workspace.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        Command::new(self.folder.join("node_modules/.bin").join(name))
     }
 
     /// Settings for every `node` the tests start.

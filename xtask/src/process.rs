@@ -184,6 +184,18 @@ impl Server {
     pub(crate) fn log(&self) -> &Path {
         &self.log
     }
+
+    /// The number of the process that was started.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How the server ended, once it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child
+            .try_wait()
+            .with_context(|| format!("lost {}", self.name))
+    }
 }
 
 impl Drop for Server {

@@ -1,6 +1,7 @@
-//! The Python packages the tests use, in a virtual environment in the build folder.
+//! The Python packages the tests use, in virtual environments in the build folder.
 //!
-//! `xtask/python/requirements.txt` pins them.
+//! `xtask/python/requirements.txt` pins those that the tests import, `manifests.txt` the programs
+//! that look at the manifests, `xtask/contract/requirements.txt` those of the contract.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -17,20 +18,52 @@ use crate::workspace::Workspace;
 /// Written last: a copy of the file that the environment was installed from.
 const STAMP: &str = "installed-requirements.txt";
 
-/// A Python with the packages the tests import.
+/// A set of packages: its file of requirements, and its folder below the build folder.
+#[derive(Clone, Copy)]
+pub(crate) struct PythonSet {
+    requirements: &'static str,
+    folder: &'static str,
+}
+
+/// What the tests import.
+pub(crate) const TESTS: PythonSet = PythonSet {
+    requirements: "xtask/python/requirements.txt",
+    folder: "test-tools/python",
+};
+
+/// What looks at the manifests.
+pub(crate) const MANIFESTS: PythonSet = PythonSet {
+    requirements: "xtask/python/manifests.txt",
+    folder: "test-tools/manifests",
+};
+
+/// What tries the contract.
+pub(crate) const CONTRACT: PythonSet = PythonSet {
+    requirements: "xtask/contract/requirements.txt",
+    folder: "test-tools/contract-python",
+};
+
+/// A Go, for machines whose own is old or missing.
+pub(crate) const GO: PythonSet = PythonSet {
+    requirements: "xtask/python/go.txt",
+    folder: "test-tools/go",
+};
+
+/// A Python with the packages of a set.
 pub(crate) struct PythonTools {
     folder: PathBuf,
 }
 
 impl PythonTools {
     pub(crate) fn ready(
+        set: PythonSet,
         workspace: &Workspace,
         tools: &Tools,
         progress: &Progress,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        let requirements = workspace.root.join("xtask/python/requirements.txt");
-        let folder = workspace.target.join("test-tools/python");
+        let requirements = workspace.root.join(set.requirements);
+        let folder = workspace.target.join(set.folder);
         fs::create_dir_all(&folder)
             .with_context(|| format!("could not create {}", folder.display()))?;
 
@@ -69,9 +102,14 @@ impl PythonTools {
         Ok(Self { folder })
     }
 
+    /// A program that one of the packages brought.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("venv/bin").join(name)
+    }
+
     /// Settings for every `python` the tests start.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let python = self.folder.join("venv/bin/python");
+        let python = self.program("python");
         vec![(
             "TOKENHOUSE_TEST_PYTHON",
             python.to_string_lossy().into_owned(),

@@ -1,4 +1,4 @@
-//! The programs the tests and the bench need: finding them, and installing what is missing.
+//! The programs the tests, the bench and the clients need: finding them, and installing what is missing.
 //!
 //! Installing happens only where nobody can mind: as root, with apt-get, which means a container
 //! or a CI machine. Everywhere else the answer is the command to run.
@@ -14,81 +14,13 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::interrupt::Interrupt;
+use crate::needs::Need;
+pub(crate) use crate::needs::Purpose;
 use crate::process::run_logged;
 use crate::progress::Progress;
 
-/// A program, and the Debian package that has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Need {
-    program: &'static str,
-    package: &'static str,
-}
-
-const REDIS: Need = Need {
-    program: "redis-server",
-    package: "redis-server",
-};
-const INITDB: Need = Need {
-    program: "initdb",
-    package: "postgresql",
-};
-const PG_ISREADY: Need = Need {
-    program: "pg_isready",
-    package: "postgresql",
-};
-const POSTGRES: Need = Need {
-    program: "postgres",
-    package: "postgresql",
-};
-const PSQL: Need = Need {
-    program: "psql",
-    package: "postgresql",
-};
-const NODE: Need = Need {
-    program: "node",
-    package: "nodejs",
-};
-const NPM: Need = Need {
-    program: "npm",
-    package: "npm",
-};
-const PYTHON: Need = Need {
-    program: "python3",
-    package: "python3-venv",
-};
-const CHROMIUM: Need = Need {
-    program: "chromium",
-    package: "chromium",
-};
-const SETPRIV: Need = Need {
-    program: "setpriv",
-    package: "util-linux",
-};
-const TASKSET: Need = Need {
-    program: "taskset",
-    package: "util-linux",
-};
-
-/// What a command is going to use.
-#[derive(Clone, Copy)]
-pub(crate) enum Purpose {
-    Tests,
-    Bench,
-}
-
-impl Purpose {
-    fn needs(self) -> Vec<Need> {
-        let mut needs = vec![REDIS, INITDB, PG_ISREADY, POSTGRES, PSQL];
-        if cfg!(target_os = "linux") {
-            needs.push(SETPRIV);
-        }
-        match self {
-            Self::Tests => needs.extend([NODE, NPM, PYTHON, CHROMIUM]),
-            Self::Bench => needs.push(TASKSET),
-        }
-        needs
-    }
-}
+/// The second number of the oldest Go that k8s/validate/go.mod accepts.
+const OLDEST_GO: u32 = 26;
 
 /// Where programs are looked for.
 pub(crate) struct Tools {
@@ -98,7 +30,7 @@ pub(crate) struct Tools {
 impl Tools {
     /// Finds everything `purpose` needs, installing it first if that is allowed and possible.
     pub(crate) fn ready(
-        purpose: Purpose,
+        purpose: Purpose<'_>,
         install: bool,
         progress: &Progress,
         interrupt: &Interrupt,
@@ -106,14 +38,14 @@ impl Tools {
         let missing = Self::look().missing(&purpose.needs());
         if !missing.is_empty() {
             if !install || !can_install() {
-                bail!(advice(&missing));
+                bail!(advice(&missing, purpose));
             }
             apt_get(&packages(&missing), progress, interrupt)?;
         }
         // Looks again: a package may have brought a new folder of PostgreSQL binaries.
         let tools = Self::look();
         let missing = tools.missing(&purpose.needs());
-        ensure!(missing.is_empty(), advice(&missing));
+        ensure!(missing.is_empty(), advice(&missing, purpose));
         Ok(tools)
     }
 
@@ -144,6 +76,18 @@ impl Tools {
     pub(crate) fn path(&self, program: &str) -> Result<PathBuf> {
         self.find(program)
             .with_context(|| format!("{program} is not installed"))
+    }
+
+    /// A Go that the API server's code can be built with, if there is one.
+    pub(crate) fn go(&self) -> Option<PathBuf> {
+        let go = self.find("go")?;
+        let output = Command::new(&go).arg("version").output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("go1."))?;
+        let minor: u32 = version.split('.').next()?.parse().ok()?;
+        (minor >= OLDEST_GO).then_some(go)
     }
 
     /// The path of a PostgreSQL program, from the folder that has `initdb`: on a machine with
@@ -195,16 +139,16 @@ fn packages(missing: &[Need]) -> Vec<&'static str> {
 }
 
 /// The text for whoever has to install something by hand.
-fn advice(missing: &[Need]) -> String {
+fn advice(missing: &[Need], purpose: Purpose<'_>) -> String {
     let programs: Vec<&str> = missing.iter().map(|need| need.program).collect();
     format!(
         "not installed: {}\n\
          \x20 Debian, Ubuntu:  sudo apt-get install --no-install-recommends {}\n\
-         \x20 Fedora:          sudo dnf install redis postgresql-server postgresql nodejs npm python3 chromium util-linux\n\
-         \x20 macOS:           brew install redis postgresql node python chromium\n\
+         {}\
          No service has to be started or configured: scratch instances are started from these programs.",
         programs.join(", "),
         packages(missing).join(" "),
+        purpose.elsewhere(),
     )
 }
 
@@ -279,6 +223,7 @@ fn first_version(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::needs::{INITDB, NPM, PSQL};
 
     #[test]
     fn newest_postgres_comes_first_and_other_folders_do_not_count() {
@@ -336,7 +281,7 @@ mod tests {
 
     #[test]
     fn advice_names_each_package_once() {
-        let text = advice(&[INITDB, PSQL, NPM]);
+        let text = advice(&[INITDB, PSQL, NPM], Purpose::Tests);
         assert!(text.contains("initdb, psql, npm"), "{text}");
         assert!(
             text.contains("--no-install-recommends npm postgresql\n"),

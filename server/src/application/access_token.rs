@@ -51,7 +51,7 @@ pub async fn live(
     };
     let seconds = now.as_seconds();
     let in_time = seconds < claims.exp && claims.iat <= seconds + LEEWAY_SECONDS;
-    if !in_time || claims.iss != tenant.issuer().as_str() {
+    if !in_time || !tenant.is_issuer(&claims.iss) {
         return Ok(None);
     }
     let key = UseKey::of(&claims.jti);
@@ -67,7 +67,7 @@ pub async fn live(
             .views
             .grant(tenant, grant, Freshness::Recent)
             .await?
-            .filter(|grant| grant.ended(tenant.not_before()).is_none())
+            .filter(|grant| grant.ended(tenant).is_none())
             .map(Behind::Grant),
         None => client_lives(app, tenant, &claims)
             .await?

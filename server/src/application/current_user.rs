@@ -74,7 +74,7 @@ fn checked(
         .tokens
         .verify(access_token)
         .ok_or(Error::Unauthenticated(NotSignedIn::Malformed))?;
-    let checked = claims.check(tenant.issuer().as_str(), now);
+    let checked = claims.check(tenant, now);
     checked.map_err(|refused| {
         Error::Unauthenticated(match refused {
             ClaimsRefused::Expired => NotSignedIn::Expired,

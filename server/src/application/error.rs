@@ -81,6 +81,15 @@ pub enum Error {
     /// The client has as many secrets as it may.
     #[error("the client has too many secrets")]
     TooManySecrets,
+    /// The tenant has claimed the domain before.
+    #[error("the tenant has the domain already")]
+    DomainAlreadyAdded,
+    /// Another tenant holds the domain; told only to who proved that it is theirs.
+    #[error("the domain is taken")]
+    DomainTaken,
+    /// Nothing proves that the domain is the tenant's; what was found, and what to do.
+    #[error("the domain is not verified")]
+    DomainNotVerified(String),
     /// Another request had this `Idempotency-Key`.
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,

@@ -135,7 +135,7 @@ pub fn read_hint(tenant: &TenantScope, keys: &TenantKeys, token: &str) -> Option
     // Signed user info has the same type, and no `exp`.
     let is_id_token = claims.get("exp").is_some_and(Value::is_i64)
         && claims.get("auth_time").is_some_and(Value::is_i64);
-    if text("iss") != Some(tenant.issuer().as_str()) || !is_id_token {
+    if !text("iss").is_some_and(|iss| tenant.is_issuer(iss)) || !is_id_token {
         return None;
     }
     Some(Hint {

@@ -19,6 +19,7 @@ use crate::{
         authorization::Parameters,
         claims::{AccessClaims, Audience},
         client::{Client, metadata::Introspection},
+        grant::GrantView,
         tenant::TenantScope,
         timestamp::Timestamp,
     },
@@ -104,9 +105,11 @@ impl Inspection<'_> {
             // asking it would rotate.
             own && in_time
                 && token.generation >= grant.floor.generation
-                && grant.ended(self.tenant.not_before()).is_none()
+                && grant.ended(self.tenant).is_none()
         });
-        Ok(live.map(|grant| {
+        let issuer = |grant: &GrantView| self.tenant.from_issuer(grant.issuer_domain.as_ref());
+        let live = live.and_then(|grant| Some((issuer(&grant)?, grant)));
+        Ok(live.map(|(issuer, grant)| {
             object(json!({
                 "active": true,
                 "scope": grant.scope.to_string(),
@@ -115,7 +118,7 @@ impl Inspection<'_> {
                 "exp": grant.floor.idle_end.as_seconds(),
                 "iat": grant.created_at.as_seconds(),
                 "sub": issue::subject(self.keys, &grant.client, grant.user.id),
-                "iss": self.tenant.issuer().as_str(),
+                "iss": issuer.issuer().as_str(),
             }))
         }))
     }

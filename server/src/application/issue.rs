@@ -112,6 +112,7 @@ pub fn new_grant(
         client_id: ClientId::first_party(),
         scope: Scopes::from_names(FIRST_PARTY_SCOPE),
         audience: Audience::One(tenant.issuer().as_str().to_owned()),
+        issuer_domain: tenant.issuer_domain().cloned(),
         offline: false,
         authenticated_at: session.authenticated_at,
         claims: ClaimsRequest::default(),

@@ -40,7 +40,7 @@ pub async fn logout(
         sessions.extend(grant.map(|grant| grant.session.id));
     }
     if let Some(claims) = access_token.and_then(|text| keys.tokens.verify(text))
-        && claims.iss == tenant.issuer().as_str()
+        && tenant.is_issuer(&claims.iss)
         // A token that some application got must not sign its user out of the tenant's own.
         && claims.client_id == ClientId::first_party().as_str()
         && let Some(session) = claims.sid.and_then(|sid| sid.parse().ok())

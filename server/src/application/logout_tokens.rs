@@ -9,12 +9,11 @@ use super::{
     error::{CryptoError, Error},
     issue,
     ports::{
-        Clock, Entropy, JwtKind, Keyring, LogoutNotice, LogoutTokens, SessionView, Store,
-        TenantKeys,
+        Clock, Entropy, JwtKind, Keyring, LogoutNotice, LogoutTokens, SessionClient, SessionView,
+        Store, TenantKeys,
     },
 };
 use crate::domain::{
-    client::Client,
     id::{SessionId, TokenId, UserId},
     tenant::TenantScope,
 };
@@ -79,11 +78,15 @@ pub fn notices(
     tenant: &TenantScope,
     keys: &TenantKeys,
     view: &SessionView,
-    clients: Vec<Client>,
+    clients: Vec<SessionClient>,
 ) -> Vec<LogoutNotice> {
-    let notice = |client: Client| {
+    let notice = |SessionClient {
+                      client,
+                      issuer_domain,
+                  }: SessionClient| {
         Some(LogoutNotice {
-            tenant: tenant.clone(),
+            // What the client was told first, whichever door the user left by.
+            tenant: tenant.from_issuer(issuer_domain.as_ref())?,
             uri: client.metadata.backchannel_logout_uri.clone()?,
             subject: issue::subject(keys, &client, view.user.id),
             session_id: Some(view.session.id.to_string()),
@@ -99,11 +102,16 @@ pub fn notices_of_all(
     tenant: &TenantScope,
     keys: &TenantKeys,
     user: UserId,
-    clients: Vec<(Client, Vec<SessionId>)>,
+    clients: Vec<(SessionClient, Vec<SessionId>)>,
 ) -> Vec<LogoutNotice> {
     let mut notices = Vec::new();
-    for (client, sessions) in clients {
-        let Some(uri) = &client.metadata.backchannel_logout_uri else {
+    for (used, sessions) in clients {
+        let SessionClient {
+            client,
+            issuer_domain,
+        } = used;
+        let issuer = tenant.from_issuer(issuer_domain.as_ref());
+        let (Some(uri), Some(issuer)) = (&client.metadata.backchannel_logout_uri, issuer) else {
             continue;
         };
         let ids: Vec<_> = if client.metadata.backchannel_logout_session_required {
@@ -112,7 +120,7 @@ pub fn notices_of_all(
             vec![None]
         };
         notices.extend(ids.into_iter().map(|session_id| LogoutNotice {
-            tenant: tenant.clone(),
+            tenant: issuer.clone(),
             uri: uri.clone(),
             subject: issue::subject(keys, &client, user),
             session_id,

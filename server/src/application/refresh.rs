@@ -43,6 +43,8 @@ pub async fn refresh(
     let token =
         trusted(tenant, &keys, token).ok_or(Error::Unauthenticated(NotSignedIn::Malformed))?;
     let Rotated { grant, token } = rotate(app, tenant, &keys, client, &token, now).await?;
+    let issuer = tenant.from_issuer(grant.issuer_domain.as_ref());
+    let issuer = issuer.ok_or(Error::Unauthenticated(NotSignedIn::Ended))?;
     let request = AccessTokenRequest {
         grant: grant.id,
         client: &grant.client.id,
@@ -57,7 +59,7 @@ pub async fn refresh(
     };
     let not_after = grant.floor.absolute_end;
     let (access_token, access_token_ttl) =
-        issue::access_token(app, tenant, &keys, request, not_after, now)?;
+        issue::access_token(app, &issuer, &keys, request, not_after, now)?;
     Ok(SignedIn {
         tokens: Tokens {
             access_token,
@@ -234,7 +236,7 @@ impl Attempt<'_> {
             .grant(self.tenant, self.token.family, freshness)
             .await?;
         match grant {
-            Some(grant) if grant.ended(self.tenant.not_before()).is_none() => Ok(grant),
+            Some(grant) if grant.ended(self.tenant).is_none() => Ok(grant),
             _ => Err(Error::Unauthenticated(NotSignedIn::Ended)),
         }
     }

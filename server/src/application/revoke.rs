@@ -52,7 +52,7 @@ pub async fn revoke(
             ended.forget(app, tenant).await;
         }
     } else if let Some(claims) = keys.tokens.verify(token)
-        && claims.iss == tenant.issuer().as_str()
+        && tenant.is_issuer(&claims.iss)
         && claims.client_id == own
     {
         access_token::revoke(app, tenant, &claims, now)

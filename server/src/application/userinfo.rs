@@ -44,7 +44,7 @@ pub async fn userinfo(
         .await
         .map_err(OAuthError::Failed)?
         .ok_or(Refusal::InvalidToken("unknown, expired or ended"))?;
-    if !live.claims.aud.contains(tenant.issuer().as_str()) {
+    if !tenant.is_audience(&live.claims.aud) {
         return Err(Refusal::InvalidToken("for another resource").into());
     }
     let Behind::Grant(grant) = &live.behind else {
@@ -60,7 +60,8 @@ pub async fn userinfo(
     let Some(algorithm) = grant.client.metadata.userinfo_signed_response_alg else {
         return Ok(UserInfo::Claims(claims));
     };
-    claims.insert("iss".to_owned(), json!(tenant.issuer().as_str()));
+    // The issuer that the client knows, whichever address it came to.
+    claims.insert("iss".to_owned(), json!(live.claims.iss));
     claims.insert("aud".to_owned(), json!(grant.client.id.as_str()));
     claims.insert("iat".to_owned(), json!(now.as_seconds()));
     let bytes = serde_json::to_vec(&claims).map_err(|_| CryptoError::Failed("writing claims"))?;

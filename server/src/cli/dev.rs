@@ -38,14 +38,17 @@ use crate::{
             redirect_uri::RedirectUri,
         },
         secret::{OpaqueToken, Operator},
-        tenant::{Slug, Tenant},
+        tenant::{Slug, Tenant, TenantScope},
     },
+    http::swagger,
     infrastructure::{clock::SystemClock, crypto, database, entropy::SystemEntropy},
     server::{self, Server},
 };
 
 const TENANT: &str = "demo";
 const EMAIL: &str = "demo@example.com";
+/// Where `examples/nextjs` runs: its pages use the demo tenant's cookies.
+const EXAMPLE_ORIGIN: &str = "http://localhost:3000";
 
 /// Try it: starts with a demo tenant, on SQLite, with all data under ./data
 #[derive(Debug, Args)]
@@ -91,7 +94,7 @@ struct DevClient {
 impl Dev {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
         let started = Instant::now();
-        let mut raw = self.file.read(LogFormat::Pretty)?;
+        let (mut raw, _traces) = self.file.read(LogFormat::Pretty)?;
         let folder = Folder::open(&raw.data_dir())?;
         let earlier = folder.read_dev_file()?;
         let operator_token = folder.defaults(&mut raw, earlier.as_ref())?;
@@ -247,7 +250,7 @@ async fn seed(
     let command = CreateTenant {
         slug: TENANT.to_owned(),
         name: Some("Demo".to_owned()),
-        settings: serde_json::Map::new(),
+        settings: demo_settings(),
     };
     let tenant = match (
         admin::tenants::create(app, operator, command, app.now()).await,
@@ -275,6 +278,11 @@ async fn seed(
     Ok((user, clients))
 }
 
+fn demo_settings() -> serde_json::Map<String, serde_json::Value> {
+    let settings = serde_json::json!({ "allowed_origins": [EXAMPLE_ORIGIN] });
+    settings.as_object().cloned().unwrap_or_default()
+}
+
 async fn furnish(app: &App, tenant: Tenant, user: &DevUser) -> anyhow::Result<Vec<DevClient>> {
     let scope = tenant.enter(&app.public_url)?;
     let command = Signup {
@@ -296,7 +304,7 @@ async fn furnish(app: &App, tenant: Tenant, user: &DevUser) -> anyhow::Result<Ve
         let command = CreateClient {
             id: Some(ClientId::parse(id)?),
             first_party: false,
-            metadata: demo_metadata(id, confidential)?,
+            metadata: demo_metadata(id, confidential, &scope)?,
             registration_access: None,
         };
         let (client, secret) = admin::clients::create(app, &scope, command, app.now()).await?;
@@ -338,7 +346,7 @@ fn announce(file: &DevFile, folder: &Folder, started: Instant) -> anyhow::Result
 Tokenhouse is ready after {} ms.
 
   Issuer       {issuer}
-  Swagger UI   {public_url}/docs/
+  Swagger UI   {public_url}/docs/ with the operator token; {issuer}/docs/ as the user, with client demo-spa
   Readiness    {}/readyz
   User         {email} with password {password}
   Operator     {operator_token}
@@ -361,7 +369,12 @@ Stop with Ctrl-C.",
 }
 
 /// What the demo clients registered: applications on this machine, at the usual ports.
-fn demo_metadata(id: &str, confidential: bool) -> anyhow::Result<ClientMetadata> {
+fn demo_metadata(
+    id: &str,
+    confidential: bool,
+    tenant: &TenantScope,
+) -> anyhow::Result<ClientMetadata> {
+    let swagger_ui = swagger_ui(tenant);
     let uris = |texts: &[&str]| -> anyhow::Result<Vec<RedirectUri>> {
         texts
             .iter()
@@ -381,7 +394,11 @@ fn demo_metadata(id: &str, confidential: bool) -> anyhow::Result<ClientMetadata>
         grant_types,
         // So that any port of this machine will do.
         application_type: ApplicationType::Native,
-        redirect_uris: uris(&["http://localhost/callback", "http://127.0.0.1/callback"])?,
+        redirect_uris: uris(&[
+            "http://localhost/callback",
+            "http://127.0.0.1/callback",
+            &swagger_ui,
+        ])?,
         post_logout_redirect_uris: uris(&["http://localhost/", "http://127.0.0.1/"])?,
         introspection: if confidential {
             Introspection::Tenant
@@ -390,6 +407,11 @@ fn demo_metadata(id: &str, confidential: bool) -> anyhow::Result<ClientMetadata>
         },
         ..ClientMetadata::default()
     })
+}
+
+/// Where the tenant's Swagger UI comes back to when it signs in with one of them.
+fn swagger_ui(tenant: &TenantScope) -> String {
+    format!("{}{}", tenant.issuer().as_str(), swagger::OAUTH_REDIRECT)
 }
 
 /// Every standard claim, so that every scope has something to show.
@@ -427,12 +449,17 @@ async fn repair(app: &App) -> anyhow::Result<()> {
         return Ok(());
     };
     let mut work = app.store.begin(&scope).await?;
+    let swagger_ui = RedirectUri::parse(&swagger_ui(&scope))?;
     for id in ["demo-web", "demo-spa"] {
         let id = ClientId::parse(id)?;
         if let Some(mut client) = work.client(&id).await?
-            && client.metadata.redirect_uris.is_empty()
+            && !client.metadata.redirect_uris.contains(&swagger_ui)
         {
-            client.metadata = demo_metadata(id.as_str(), !client.secrets.is_empty())?;
+            if client.metadata.redirect_uris.is_empty() {
+                client.metadata = demo_metadata(id.as_str(), !client.secrets.is_empty(), &scope)?;
+            } else {
+                client.metadata.redirect_uris.push(swagger_ui.clone());
+            }
             let seen = client.updated_at;
             work.update_client(&client, seen).await?;
         }

@@ -36,7 +36,8 @@ enum Direction {
 
 impl Migrate {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
-        let url = self.file.read(LogFormat::Pretty)?.database_url()?;
+        let (settings, _traces) = self.file.read(LogFormat::Pretty)?;
+        let url = settings.database_url()?;
         let database = database::connect(&url).await?;
         match self.direction {
             Direction::Up => {

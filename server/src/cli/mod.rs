@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config::{LogFormat, RawSettings},
-    telemetry,
+    telemetry::{self, Traces},
 };
 
 /// Tokenhouse: a multi-tenant token server that speaks OAuth 2.x and OpenID Connect.
@@ -26,7 +26,8 @@ use crate::{
   tokenhouse keygen > master.key        a master key for production
   tokenhouse migrate up                 bring the database schema up to date
   tokenhouse serve --config /etc/tokenhouse.toml
-  tokenhouse tenant create acme         the admin API from here; also user, client, key, registration-token
+  tokenhouse tenant create acme         the admin API from here; also user, client, key,
+                                        registration-token, domain
 
 Settings come from TOKENHOUSE_… variables; `tokenhouse serve --help` lists them.")]
 struct Cli {
@@ -47,6 +48,7 @@ enum Command {
     Client(admin::Client),
     Key(admin::Key),
     RegistrationToken(admin::RegistrationToken),
+    Domain(admin::Domain),
 }
 
 /// Where settings come from besides the environment.
@@ -58,12 +60,13 @@ struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads the settings and starts logging.
-    fn read(&self, format: LogFormat) -> anyhow::Result<RawSettings> {
+    /// Reads the settings and starts logging and tracing; traces end with what comes back for them.
+    fn read(&self, format: LogFormat) -> anyhow::Result<(RawSettings, Option<Traces>)> {
         let raw = RawSettings::read(self.config.as_deref(), std::env::vars());
         let (filter, format) = raw.log(format);
-        telemetry::start(&filter, format)?;
-        Ok(raw)
+        let traces = raw.traces()?;
+        let traces = telemetry::start(&filter, format, traces.as_ref())?;
+        Ok((raw, traces))
     }
 }
 
@@ -81,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Client(client) => block_on(client.run()),
         Command::Key(key) => block_on(key.run()),
         Command::RegistrationToken(token) => block_on(token.run()),
+        Command::Domain(domain) => block_on(domain.run()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -31,7 +31,8 @@ fn after_help() -> String {
 
 impl Serve {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
-        let settings = self.file.read(LogFormat::Json)?.check()?;
+        let (settings, _traces) = self.file.read(LogFormat::Json)?;
+        let settings = settings.check()?;
         let server = Server::start(settings, Arc::new(SystemClock))
             .await
             .context("can't start")?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::timestamp::Timestamp;
+use super::{tenant_scope::TenantScope, timestamp::Timestamp};
 
 /// The `typ` header of access tokens (RFC 9068 §2.1). It keeps other JWTs of ours from being taken
 /// for one.
@@ -95,10 +95,10 @@ pub enum ClaimsRefused {
 }
 
 impl AccessClaims {
-    /// Whether this issuer's token counts at `now` for the issuer itself (RFC 9068 §4).
-    pub fn check(&self, issuer: &str, now: Timestamp) -> Result<(), ClaimsRefused> {
+    /// Whether a token of `tenant` counts at `now` for the tenant itself (RFC 9068 §4).
+    pub fn check(&self, tenant: &TenantScope, now: Timestamp) -> Result<(), ClaimsRefused> {
         let now = now.as_seconds();
-        if self.iss != issuer || !self.aud.contains(issuer) {
+        if !tenant.is_issuer(&self.iss) || !tenant.is_audience(&self.aud) {
             Err(ClaimsRefused::ForeignIssuer)
         } else if now >= self.exp {
             Err(ClaimsRefused::Expired)
@@ -142,16 +142,23 @@ mod tests {
         Timestamp::from_micros(seconds * 1_000_000)
     }
 
+    fn tenant() -> TenantScope {
+        crate::testing::tenant_at("https://id.example", "a")
+    }
+
     #[test]
     fn a_token_counts_from_its_issue_to_its_end_and_no_longer() {
-        let issuer = "https://id.example/t/a";
         for (seconds, expected) in [
             (969, Err(ClaimsRefused::NotYet)),
             (970, Ok(())),
             (1_899, Ok(())),
             (1_900, Err(ClaimsRefused::Expired)),
         ] {
-            assert_eq!(claims().check(issuer, at(seconds)), expected, "{seconds}");
+            assert_eq!(
+                claims().check(&tenant(), at(seconds)),
+                expected,
+                "{seconds}"
+            );
         }
     }
 
@@ -162,11 +169,22 @@ mod tests {
             "https://id.example/t/b",
             "https://ID.example/t/a",
         ] {
-            assert_eq!(
-                claims().check(issuer, at(1_000)),
-                Err(ClaimsRefused::ForeignIssuer),
-                "{issuer}"
-            );
+            for claims in [
+                AccessClaims {
+                    iss: issuer.into(),
+                    ..claims()
+                },
+                AccessClaims {
+                    aud: Audience::One(issuer.into()),
+                    ..claims()
+                },
+            ] {
+                assert_eq!(
+                    claims.check(&tenant(), at(1_000)),
+                    Err(ClaimsRefused::ForeignIssuer),
+                    "{issuer}"
+                );
+            }
         }
     }
 }

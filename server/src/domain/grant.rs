@@ -5,10 +5,12 @@ use super::{
     claims_request::ClaimsRequest,
     client::Client,
     client::ClientId,
+    domain_name::DomainName,
     id::{GrantId, SessionId, UserId},
     refresh::{Generation, SecretDigest},
     scope::Scopes,
     session::Session,
+    tenant_scope::TenantScope,
     timestamp::Timestamp,
     user::{User, UserState},
 };
@@ -22,6 +24,8 @@ pub struct Grant {
     pub client_id: ClientId,
     pub scope: Scopes,
     pub audience: Audience,
+    /// The custom domain whose issuer made it, and makes all of its tokens; `None`: the tenant's path.
+    pub issuer_domain: Option<DomainName>,
     /// Outlives its session (OIDC Core §11).
     pub offline: bool,
     /// When the user had signed in: the `auth_time` of its ID tokens, which a refresh doesn't change.
@@ -40,6 +44,7 @@ pub struct GrantView {
     pub id: GrantId,
     pub scope: Scopes,
     pub audience: Audience,
+    pub issuer_domain: Option<DomainName>,
     pub offline: bool,
     pub authenticated_at: Timestamp,
     pub claims: ClaimsRequest,
@@ -85,13 +90,15 @@ pub enum Ended {
     UserDisabled,
     /// A not-before mark of the user, the client or the tenant lies after it.
     BeforeMark,
+    /// The domain whose issuer made it is no longer the tenant's.
+    IssuerGone,
 }
 
 impl GrantView {
-    /// Whether anything ended this grant. `tenant_not_before` comes from the tenant's own record.
-    pub fn ended(&self, tenant_not_before: Option<Timestamp>) -> Option<Ended> {
+    /// Whether anything ended this grant of `tenant`.
+    pub fn ended(&self, tenant: &TenantScope) -> Option<Ended> {
         let mark = [
-            tenant_not_before,
+            tenant.not_before(),
             self.client.not_before,
             self.user.not_before,
         ]
@@ -106,6 +113,8 @@ impl GrantView {
             Some(Ended::UserDisabled)
         } else if mark.is_some_and(|mark| self.created_at < mark) {
             Some(Ended::BeforeMark)
+        } else if tenant.from_issuer(self.issuer_domain.as_ref()).is_none() {
+            Some(Ended::IssuerGone)
         } else {
             None
         }

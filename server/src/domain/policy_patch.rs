@@ -15,7 +15,7 @@ const DAY: u32 = 24 * 3600;
 const MAX_LIST: usize = 100;
 
 /// Numbers and what they may be.
-const RANGES: [(&str, u32, u32); 13] = [
+pub const RANGES: [(&str, u32, u32); 13] = [
     ("access_token_ttl", 60, DAY),
     ("id_token_ttl", 60, DAY),
     ("refresh_idle_ttl", 300, 365 * DAY),

@@ -1,14 +1,18 @@
-//! Tenants, and the proof that work happens inside one.
+//! Tenants, and what they decide for themselves.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
-    branding::Accent, id::TenantId, role::RoleDefinitions, signing_key::SigningAlgorithm,
-    timestamp::Timestamp, user_claims::TokenClaims,
+    branding::Accent, custom_domain::HeldDomains, id::TenantId, role::RoleDefinitions,
+    signing_key::SigningAlgorithm, timestamp::Timestamp, user_claims::TokenClaims,
+};
+pub use super::{
+    issuer::Issuer,
+    tenant_scope::{TenantScope, TenantSuspended},
 };
 
 /// The part of a URL that names a tenant: `[a-z0-9](-?[a-z0-9])*`, 1 to 63 characters.
@@ -56,30 +60,6 @@ impl fmt::Debug for Slug {
     }
 }
 
-/// The `iss` of a tenant's tokens and the base of its URLs, without a trailing slash.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Issuer(String);
-
-impl Issuer {
-    /// `{PUBLIC_URL}/t/{slug}`. Only configuration goes in, never a request header.
-    pub fn of(public_url: &Url, slug: &Slug) -> Self {
-        Self(format!(
-            "{}/t/{slug}",
-            public_url.as_str().trim_end_matches('/')
-        ))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Issuer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// Whether a tenant serves its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TenantState {
@@ -104,6 +84,8 @@ pub struct Tenant {
     pub keys_version: i64,
     /// Until when a JWK Set may be cached that was told to be fresh for longer than one is now.
     pub jwks_cached_until: Option<Timestamp>,
+    /// The hosts that are its own.
+    pub domains: HeldDomains,
 }
 
 /// What a tenant decides for itself. Members a stored policy doesn't have keep their defaults, so
@@ -286,38 +268,6 @@ impl Policy {
     }
 }
 
-/// A suspended tenant was asked to serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the tenant is suspended")]
-pub struct TenantSuspended;
-
-/// Proof that a tenant exists and serves: whoever holds one may work inside that tenant and no
-/// other. The only makers are [`Tenant::enter`] and, for administrators, [`Tenant::administer`]. Cheap to
-/// clone.
-#[derive(Clone)]
-pub struct TenantScope(Arc<Inner>);
-
-struct Inner {
-    tenant: Tenant,
-    issuer: Issuer,
-}
-
-impl Tenant {
-    /// Enters the tenant, if it serves.
-    pub fn enter(self, public_url: &Url) -> Result<TenantScope, TenantSuspended> {
-        match self.state {
-            TenantState::Active => {
-                let issuer = Issuer::of(public_url, &self.slug);
-                Ok(TenantScope(Arc::new(Inner {
-                    tenant: self,
-                    issuer,
-                })))
-            }
-            TenantState::Suspended => Err(TenantSuspended),
-        }
-    }
-}
-
 impl Tenant {
     /// Until when a JWK Set may be cached that was told to be fresh for longer than `policy` lets it.
     pub fn jwks_cached_until(&self, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
@@ -327,62 +277,6 @@ impl Tenant {
         } else {
             self.jwks_cached_until
         }
-    }
-
-    /// Enters the tenant to administer it, whether it serves or not.
-    pub fn administer(self, public_url: &Url) -> TenantScope {
-        let issuer = Issuer::of(public_url, &self.slug);
-        TenantScope(Arc::new(Inner {
-            tenant: self,
-            issuer,
-        }))
-    }
-}
-
-impl TenantScope {
-    pub fn id(&self) -> TenantId {
-        self.0.tenant.id
-    }
-
-    pub fn slug(&self) -> &Slug {
-        &self.0.tenant.slug
-    }
-
-    pub fn issuer(&self) -> &Issuer {
-        &self.0.issuer
-    }
-
-    pub fn policy(&self) -> &Policy {
-        &self.0.tenant.policy
-    }
-
-    pub fn name(&self) -> &str {
-        &self.0.tenant.name
-    }
-
-    /// Whether the tenant serves its users; administrators may see one that doesn't.
-    pub fn serves(&self) -> bool {
-        self.0.tenant.state == TenantState::Active
-    }
-
-    /// Counts changes to the keys and to what rules them.
-    pub fn keys_version(&self) -> i64 {
-        self.0.tenant.keys_version
-    }
-
-    /// The tenant as the directory knows it.
-    pub fn tenant(&self) -> &Tenant {
-        &self.0.tenant
-    }
-
-    pub fn not_before(&self) -> Option<Timestamp> {
-        self.0.tenant.not_before
-    }
-}
-
-impl fmt::Debug for TenantScope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TenantScope").field(self.slug()).finish()
     }
 }
 
@@ -410,15 +304,6 @@ mod tests {
             &"x".repeat(64),
         ] {
             assert_eq!(Slug::parse(text), Err(NotASlug), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn the_issuer_has_no_trailing_slash() {
-        let slug = Slug::parse("acme").expect("a slug");
-        for base in ["https://id.example.com", "https://id.example.com/"] {
-            let issuer = Issuer::of(&Url::parse(base).expect("a URL"), &slug);
-            assert_eq!(issuer.as_str(), "https://id.example.com/t/acme");
         }
     }
 

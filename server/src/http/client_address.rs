@@ -11,13 +11,19 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address of the client. `X-Forwarded-For` is read from the right, as far as trusted proxies wrote it.
 pub(super) fn client_address(request: &Request, trusted: &Networks) -> Option<IpAddr> {
-    let Addr::SocketAddr(peer) = request.remote_addr().0 else {
-        return None;
-    };
+    let peer = peer(request)?;
     let fields = request.headers().get_all(FORWARDED_FOR).iter();
     let values: Vec<_> = fields.filter_map(|value| value.to_str().ok()).collect();
     let hops = values.iter().rev().flat_map(|value| value.rsplit(','));
-    Some(rightmost_untrusted(peer.ip(), hops, trusted))
+    Some(rightmost_untrusted(peer, hops, trusted))
+}
+
+/// The other end of the connection.
+pub(super) fn peer(request: &Request) -> Option<IpAddr> {
+    match request.remote_addr().0 {
+        Addr::SocketAddr(peer) => Some(peer.ip()),
+        _ => None,
+    }
 }
 
 /// Goes from the peer to the hop that it names, and on from there, while who says so is trusted.

@@ -36,7 +36,7 @@ impl SessionCookie {
         let https = is_https(tenant);
         let base = path_of(tenant);
         let (path, same_site) = match self {
-            Self::Access => (base, "Lax"),
+            Self::Access => (cookie_path(base), "Lax"),
             Self::Refresh => (format!("{base}/auth"), "Strict"),
         };
         let secure = if https { "; Secure" } else { "" };
@@ -84,7 +84,7 @@ impl PageCookie {
         let text = format!(
             "{}={value}; Path={}; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}",
             self.name(https),
-            path_of(tenant),
+            cookie_path(path_of(tenant)),
         );
         let mut value =
             HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
@@ -111,15 +111,24 @@ pub fn clear(tenant: &TenantScope) -> Vec<(HeaderName, HeaderValue)> {
         .to_vec()
 }
 
-/// Whether the tenant is served over https: decided by its issuer, never by the request.
+/// Whether the tenant is served over https: decided by its address, never by the request.
 pub fn is_https(tenant: &TenantScope) -> bool {
-    tenant.issuer().as_str().starts_with("https://")
+    tenant.base().starts_with("https://")
 }
 
-/// The path of the issuer, without scheme and host.
+/// All of the host: it is the tenant's own.
+fn cookie_path(base: String) -> String {
+    if base.is_empty() {
+        "/".to_owned()
+    } else {
+        base
+    }
+}
+
+/// The path of the tenant's address, without scheme and host and without a slash at the end.
 pub fn path_of(tenant: &TenantScope) -> String {
-    url::Url::parse(tenant.issuer().as_str()).map_or_else(
+    url::Url::parse(tenant.base()).map_or_else(
         |_| format!("/t/{}", tenant.slug()),
-        |url| url.path().to_owned(),
+        |url| url.path().trim_end_matches('/').to_owned(),
     )
 }

@@ -1,6 +1,10 @@
 //! The outermost endpoint: what every request gets and every answer carries.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use poem::{
@@ -13,8 +17,18 @@ use super::respond::{
     oauth::{self, OAuthProblem},
     problem::{Kind, Problem},
 };
-use super::{client_address::client_address, cors::Cors};
-use crate::{app::App, application::audit, domain::audit::Origin};
+use super::{
+    client_address::{client_address, peer},
+    cors::Cors,
+    host,
+    operation::{InFlight, Operation, tenant_in},
+    trace_context,
+};
+use crate::{
+    app::App,
+    application::{audit, ports::Answered},
+    domain::audit::Origin,
+};
 
 /// The longest a request may take. Password queues give up long before; this bounds the rest.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -60,6 +74,9 @@ pub struct Edge<E> {
     public_url: String,
     https: bool,
     allowed: AllowedMethods,
+    /// Whether requests go into the metrics: probes don't.
+    counted: bool,
+    custom_domains: bool,
 }
 
 impl<E> Edge<E> {
@@ -71,6 +88,24 @@ impl<E> Edge<E> {
             public_url,
             app,
             allowed,
+            counted: true,
+            custom_domains: false,
+        }
+    }
+
+    /// Serves tenants at their own hosts too.
+    pub fn with_custom_domains(self) -> Self {
+        Self {
+            custom_domains: true,
+            ..self
+        }
+    }
+
+    /// For the management listener, whose requests are the watchers' own.
+    pub fn uncounted(inner: E, app: Arc<App>) -> Self {
+        Self {
+            counted: false,
+            ..Self::new(inner, app, AllowedMethods::default())
         }
     }
 }
@@ -88,13 +123,36 @@ impl<E: Endpoint> Endpoint for Edge<E> {
             method = %request.method(),
             path = request.uri().path(),
             tenant = tracing::field::Empty,
+            trace.id = tracing::field::Empty,
+            otel.name = tracing::field::Empty,
+            otel.kind = "server",
+            http.response.status_code = tracing::field::Empty,
+        );
+        trace_context::join(
+            &span,
+            request.headers(),
+            peer(&request),
+            &self.app.trusted_proxies,
         );
         request.extensions_mut().insert(Arc::clone(&self.app));
+        let _in_flight = self.counted.then(|| InFlight::begin(&*self.app.meter));
         let head = request.method() == Method::HEAD;
+        let door = match self.custom_domains {
+            true => {
+                host::enter(&self.app, &mut request)
+                    .instrument(span.clone())
+                    .await
+            }
+            false => Ok(None),
+        };
         let path = request.uri().path().to_owned();
+        let on_domain = !matches!(door, Ok(None));
         let cors = Cors::of(&request);
         let answer = async {
-            let started = self.app.now();
+            let started = Instant::now();
+            if let Err(problem) = door {
+                return self.refuse(&problem.into(), &request_id, &path);
+            }
             let mut response = match &cors {
                 Some(cors) if cors.is_preflight() => Cors::preflight(),
                 _ => {
@@ -108,16 +166,20 @@ impl<E: Endpoint> Endpoint for Edge<E> {
             if let Some(cors) = &cors {
                 cors.admit(&self.app, &path, &mut response).await;
             }
-            let elapsed = self.app.now().since(started);
+            let took = started.elapsed();
             tracing::debug!(
                 status = response.status().as_u16(),
-                micros = elapsed.as_micros(),
+                micros = took.as_micros(),
                 "answered"
             );
+            let span = tracing::Span::current();
+            span.record("otel.name", &*Operation::marked(&response));
+            span.record("http.response.status_code", response.status().as_u16());
+            self.count(&path, &response, took);
             response
         };
         let mut response = answer.instrument(span).await;
-        self.finish(&mut response, &request_id);
+        self.finish(&mut response, &request_id, on_domain);
         if head {
             response.set_body(poem::Body::empty());
         }
@@ -140,10 +202,15 @@ impl<E: Endpoint> Edge<E> {
                 Err(Problem::new(Kind::Unavailable).into())
             }
         };
-        let response = match outcome {
+        let mut response = match outcome {
             Ok(output) => output.into_response(),
-            Err(error) => return self.refuse(&error, request_id, path),
+            Err(error) => {
+                let mut refusal = self.refuse(&error, request_id, path);
+                Operation::of_error(&error).mark(&mut refusal);
+                return refusal;
+            }
         };
+        let operation = Operation::of_response(&response);
         // The framework answers some refusals itself, in plain text.
         let framework = response.status().is_client_error() || response.status().is_server_error();
         if framework
@@ -151,13 +218,25 @@ impl<E: Endpoint> Edge<E> {
                 .content_type()
                 .is_none_or(|kind| kind.starts_with("text/plain"))
         {
-            return self.refuse(
+            response = self.refuse(
                 &poem::Error::from_status(response.status()),
                 request_id,
                 path,
             );
         }
+        operation.mark(&mut response);
         response
+    }
+
+    fn count(&self, path: &str, response: &Response, took: Duration) {
+        if self.counted {
+            self.app.meter.answered(&Answered {
+                operation: Operation::marked(response),
+                status: response.status().as_u16(),
+                took,
+                tenant: tenant_in(path),
+            });
+        }
     }
 
     fn refuse(&self, error: &poem::Error, request_id: &str, path: &str) -> Response {
@@ -173,8 +252,11 @@ impl<E: Endpoint> Edge<E> {
         {
             tracing::error!(error = %error, "the framework failed");
         }
-        // The endpoint decides the dialect; who asks for no tenant or with no method asks none.
-        let of_an_endpoint = !matches!(problem.status().as_u16(), 404 | 405);
+        // The endpoint decides the dialect; who asks for no path or with no method asks none.
+        let of_an_endpoint = match problem.status().as_u16() {
+            404 => error.data::<Problem>().is_some(),
+            status => status != 405,
+        };
         if of_an_endpoint && oauth::speaks_oauth(path) {
             return OAuthProblem::from_problem(&problem).render();
         }
@@ -187,7 +269,7 @@ impl<E: Endpoint> Edge<E> {
         response
     }
 
-    fn finish(&self, response: &mut Response, request_id: &str) {
+    fn finish(&self, response: &mut Response, request_id: &str, on_domain: bool) {
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(request_id) {
             headers.insert(REQUEST_ID, id);
@@ -203,7 +285,12 @@ impl<E: Endpoint> Edge<E> {
         if self.https {
             headers.insert(
                 header::STRICT_TRANSPORT_SECURITY,
-                HeaderValue::from_static("max-age=63072000; includeSubDomains"),
+                // What lies below a tenant's domain is not ours to say.
+                HeaderValue::from_static(if on_domain {
+                    "max-age=63072000"
+                } else {
+                    "max-age=63072000; includeSubDomains"
+                }),
             );
         }
         // What does not say how long it may be kept may carry something of one user.

@@ -1,4 +1,4 @@
-//! Probes, on the management listener alone: `/livez` and `/readyz`.
+//! The management listener: `/livez`, `/readyz` and `/metrics`, and nothing else.
 
 use std::{
     sync::{
@@ -25,6 +25,22 @@ pub(crate) fn livez() -> Response {
     json_response(StatusCode::OK, &json!({ "status": "live" }))
 }
 
+/// `/metrics`, for Prometheus.
+pub struct Metrics(pub Readiness);
+
+impl Endpoint for Metrics {
+    type Output = Response;
+
+    async fn call(&self, _request: Request) -> Result<Response> {
+        Ok(Response::builder()
+            .header(header::CONTENT_TYPE, OPEN_METRICS)
+            .body(self.0.app.meter.exposition(&self.0.check().await)))
+    }
+}
+
+/// The format's own media type (OpenMetrics 1.0).
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// Whether this instance should get requests.
 #[derive(Clone, Debug)]
 pub struct Readiness {
@@ -45,15 +61,19 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Every dependency, and whether it answers.
+    async fn check(&self) -> Vec<(&'static str, bool)> {
+        futures_util::future::join_all(self.app.dependencies.iter().map(|dependency| async {
+            let checked = tokio::time::timeout(CHECK_TIMEOUT, dependency.check()).await;
+            (dependency.name(), matches!(checked, Ok(Ok(()))))
+        }))
+        .await
+    }
+
     async fn report(&self) -> (bool, Value) {
         let mut ready = !self.draining.load(Ordering::Relaxed);
         let mut checks = Map::new();
-        let results =
-            futures_util::future::join_all(self.app.dependencies.iter().map(|dependency| async {
-                let checked = tokio::time::timeout(CHECK_TIMEOUT, dependency.check()).await;
-                (dependency.name(), matches!(checked, Ok(Ok(()))))
-            }));
-        for (name, up) in results.await {
+        for (name, up) in self.check().await {
             ready &= up;
             checks.insert(name.to_owned(), Value::from(if up { "up" } else { "down" }));
         }

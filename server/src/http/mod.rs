@@ -2,17 +2,18 @@
 //!
 //! From the outside in: [`serve`] accepts connections and bounds what a peer may do with one;
 //! [`edge`] gives a request its id, span and container, turns every refusal into its dialect and
-//! sets the headers that all answers share; the routes of [`public_endpoint`] and
+//! sets the headers that all answers share, and [`host`] finds the custom domain that it came to; the routes of [`public_endpoint`] and
 //! [`management_endpoint`] answer.
 
 pub mod api;
-pub mod browser_operations;
 mod client_address;
 pub mod cookies;
 pub mod cors;
 pub mod edge;
 pub mod extract;
 pub mod health;
+pub mod host;
+mod operation;
 pub mod pages;
 pub mod problem_pages;
 pub mod respond;
@@ -20,6 +21,7 @@ pub mod serve;
 pub mod spec;
 pub mod swagger;
 mod to_its_end;
+mod trace_context;
 
 use std::sync::Arc;
 
@@ -41,7 +43,11 @@ pub fn public_endpoint(app: Arc<App>) -> impl Endpoint + 'static {
         .at("/docs", get(swagger::redirect))
         .at("/docs/", get(swagger::SwaggerUi::new()))
         .at("/docs/*tail", get(swagger::SwaggerUi::new()))
+        .at("/t/:tenant/docs", get(swagger::TenantSwaggerUi))
+        .at("/t/:tenant/docs/", get(swagger::TenantSwaggerUi))
+        .at("/t/:tenant/docs/*tail", get(swagger::TenantSwaggerUi))
         .at("/favicon.ico", get(hosted::no_icon))
+        .at("/t/:tenant/favicon.ico", get(hosted::no_icon))
         .at("/problems/:slug", get(problem_pages::problem_page))
         .at(
             "/t/:tenant/oauth2/authorize",
@@ -72,13 +78,14 @@ pub fn public_endpoint(app: Arc<App>) -> impl Endpoint + 'static {
         .at("/t/:tenant/logout", post(logout::confirm))
         .at("/t/:tenant/signed-out", get(logout::signed_out))
         .nest_no_strip("/", spec::service());
-    edge::Edge::new(routes.into_endpoint(), app, document.methods())
+    edge::Edge::new(routes.into_endpoint(), app, document.methods()).with_custom_domains()
 }
 
 /// Everything the management listener answers.
 pub fn management_endpoint(app: Arc<App>, readiness: health::Readiness) -> impl Endpoint + 'static {
     let routes = Route::new()
         .at("/livez", get(health::livez))
-        .at("/readyz", get(health::Readyz(readiness)));
-    edge::Edge::new(routes.into_endpoint(), app, edge::AllowedMethods::default())
+        .at("/readyz", get(health::Readyz(readiness.clone())))
+        .at("/metrics", get(health::Metrics(readiness)));
+    edge::Edge::uncounted(routes.into_endpoint(), app)
 }

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::{
     sync::Notify,
     task::AbortHandle,
@@ -23,6 +24,7 @@ use crate::{
         ports::{AuditLog, Store},
     },
     domain::{audit::Entry, id::TenantId, tenant::TenantScope},
+    infrastructure::metrics::{self, MetricsBuilder},
 };
 
 /// How long entries are gathered before they are written.
@@ -50,6 +52,7 @@ struct Shared {
     arrived: Notify,
     /// Held while writing, so that a flush at shutdown also waits for the batch under way.
     writing: tokio::sync::Mutex<()>,
+    unwritten: Counter,
 }
 
 impl fmt::Debug for AuditWriter {
@@ -68,9 +71,25 @@ impl AuditWriter {
             floods: Mutex::default(),
             arrived: Notify::new(),
             writing: tokio::sync::Mutex::new(()),
+            unwritten: Counter::default(),
         });
         let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
         Self { shared, task }
+    }
+
+    /// Adds what is known of the queue.
+    pub fn register(&self, metrics: &mut MetricsBuilder) {
+        let shared = Arc::downgrade(&self.shared);
+        metrics.sample(
+            "audit_backlog",
+            "Entries of the audit log that are not written yet",
+            move || metrics::sample_of(shared.upgrade().map(|shared| shared.lock().len())),
+        );
+        metrics.add(
+            "audit_unwritten",
+            "Entries of the audit log that went to the server's own log because the database didn't take them",
+            self.shared.unwritten.clone(),
+        );
     }
 
     /// Writes all that waits, now.
@@ -83,7 +102,7 @@ impl AuditWriter {
     pub fn give_up(&self) {
         let left: Vec<_> = self.shared.lock().drain(..).collect();
         for (tenant, entry) in left {
-            log_whole(&tenant, &entry);
+            self.shared.log_whole(&tenant, &entry);
         }
     }
 }
@@ -107,15 +126,16 @@ impl Drop for AuditWriter {
     }
 }
 
-fn log_whole(tenant: &TenantScope, entry: &Entry) {
-    tracing::error!(
-        tenant = %tenant.slug(),
-        entry = ?entry,
-        "an entry of the audit log could not be stored"
-    );
-}
-
 impl Shared {
+    fn log_whole(&self, tenant: &TenantScope, entry: &Entry) {
+        self.unwritten.inc();
+        tracing::error!(
+            tenant = %tenant.slug(),
+            entry = ?entry,
+            "an entry of the audit log could not be stored"
+        );
+    }
+
     async fn run(self: Arc<Self>) {
         loop {
             if timeout(COUNTED_FOR, self.arrived.notified()).await.is_ok() {
@@ -147,7 +167,7 @@ impl Shared {
         let mut waiting = self.lock();
         if waiting.len() >= self.capacity {
             drop(waiting);
-            log_whole(tenant, &entry);
+            self.log_whole(tenant, &entry);
             return;
         }
         waiting.push_back((tenant.clone(), entry));
@@ -194,7 +214,7 @@ impl Shared {
                     "entries of the audit log were refused"
                 );
                 for entry in entries {
-                    log_whole(tenant, entry);
+                    self.log_whole(tenant, entry);
                 }
                 Ok(())
             }

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod crypto;
 pub mod database;
 pub mod entropy;
+pub mod metrics;
 pub mod outbound;
 pub mod redis;
 pub mod tenant_sweeper;

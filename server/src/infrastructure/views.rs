@@ -16,11 +16,13 @@ use crate::{
     },
     domain::{
         client::Client,
+        domain_name::DomainName,
         grant::GrantView,
         id::{GrantId, SessionId, TenantId},
         tenant::{Policy, Slug, Tenant, TenantScope, TenantState},
         timestamp::Timestamp,
     },
+    infrastructure::metrics::{CacheLookups, Lookups},
 };
 
 const TTL: Duration = Duration::from_secs(1);
@@ -31,6 +33,8 @@ pub struct CachedViews {
     store: Arc<dyn Store>,
     grants: Cache<(TenantId, GrantId), Arc<GrantView>>,
     sessions: Cache<(TenantId, SessionId), Arc<SessionView>>,
+    grant_lookups: Lookups,
+    session_lookups: Lookups,
 }
 
 impl fmt::Debug for CachedViews {
@@ -40,11 +44,13 @@ impl fmt::Debug for CachedViews {
 }
 
 impl CachedViews {
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub fn new(store: Arc<dyn Store>, lookups: &CacheLookups) -> Self {
         Self {
             store,
             grants: cache(),
             sessions: cache(),
+            grant_lookups: lookups.of("grants"),
+            session_lookups: lookups.of("sessions"),
         }
     }
 
@@ -77,7 +83,7 @@ impl Views for CachedViews {
     ) -> Result<Option<Arc<GrantView>>, StoreError> {
         let key = (tenant.id(), id);
         match freshness {
-            Freshness::Recent => match self.grants.get(&key).await {
+            Freshness::Recent => match self.grant_lookups.count(self.grants.get(&key).await) {
                 // Without the machinery of a shared read: nearly every request comes this way.
                 Some(view) => Ok(Some(view)),
                 None => found(
@@ -103,7 +109,7 @@ impl Views for CachedViews {
         id: SessionId,
     ) -> Result<Option<Arc<SessionView>>, StoreError> {
         let key = (tenant.id(), id);
-        if let Some(view) = self.sessions.get(&key).await {
+        if let Some(view) = self.session_lookups.count(self.sessions.get(&key).await) {
             return Ok(Some(view));
         }
         found(
@@ -123,10 +129,14 @@ impl Views for CachedViews {
     }
 }
 
-/// Looks tenants up by slug at most once a second each.
+/// Looks tenants up by slug, and slugs by domain, at most once a second each.
 pub struct CachedTenants {
     inner: Arc<dyn Tenants>,
     by_slug: Cache<Slug, Tenant>,
+    lookups: Lookups,
+    /// Also the domains that are nobody's: whoever comes by another name of ours, in the cluster say, must
+    /// not cost a query with each request. Names that anyone makes up push out each other.
+    slugs: Cache<DomainName, Option<Slug>>,
 }
 
 impl fmt::Debug for CachedTenants {
@@ -136,10 +146,12 @@ impl fmt::Debug for CachedTenants {
 }
 
 impl CachedTenants {
-    pub fn new(inner: Arc<dyn Tenants>) -> Self {
+    pub fn new(inner: Arc<dyn Tenants>, lookups: &CacheLookups) -> Self {
         Self {
             inner,
             by_slug: cache(),
+            lookups: lookups.of("tenants"),
+            slugs: cache(),
         }
     }
 
@@ -169,7 +181,7 @@ impl Tenants for CachedTenants {
     }
 
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
-        if let Some(tenant) = self.by_slug.get(slug).await {
+        if let Some(tenant) = self.lookups.count(self.by_slug.get(slug).await) {
             return Ok(Some(tenant));
         }
         found(
@@ -177,6 +189,22 @@ impl Tenants for CachedTenants {
                 .try_get_with_by_ref(slug, self.read(slug))
                 .await,
         )
+    }
+
+    async fn slug_at(&self, domain: &DomainName) -> Result<Option<Slug>, StoreError> {
+        if let Some(slug) = self.slugs.get(domain).await {
+            return Ok(slug);
+        }
+        let read = async { self.inner.slug_at(domain).await };
+        let slug = self.slugs.try_get_with_by_ref(domain, read).await;
+        slug.map_err(|error: Arc<StoreError>| {
+            Arc::try_unwrap(error).unwrap_or_else(|shared| same(&shared))
+        })
+    }
+
+    async fn forget_domain(&self, slug: &Slug, domain: &DomainName) {
+        self.slugs.invalidate(domain).await;
+        self.by_slug.invalidate(slug).await;
     }
 
     async fn by_slug_now(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
@@ -384,10 +412,22 @@ mod tests {
                     updated_at: Timestamp::from_micros(0),
                     keys_version: 0,
                     jwks_cached_until: None,
+                    domains: crate::domain::custom_domain::HeldDomains::default(),
                 })),
                 _ => Ok(None),
             }
         }
+
+        async fn slug_at(&self, domain: &DomainName) -> Result<Option<Slug>, StoreError> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            match domain.as_str() {
+                "broken.example" => Err(StoreError::Unavailable("no answer".into())),
+                "acme.example" if !self.suspended.load(Ordering::Relaxed) => Ok(Some(slug("acme"))),
+                _ => Ok(None),
+            }
+        }
+
+        async fn forget_domain(&self, _: &Slug, _: &DomainName) {}
 
         async fn page(
             &self,
@@ -442,7 +482,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_asks_meanwhile_waits_for_the_same_answer() {
         let inner = Arc::new(Counting::default());
-        let tenants = CachedTenants::new(inner.clone());
+        let tenants = CachedTenants::new(inner.clone(), &CacheLookups::default());
         let asks = (0..20).map(|_| async { tenants.by_slug(&slug("acme")).await });
         let answers = futures_util::future::join_all(asks).await;
         assert!(answers.into_iter().all(|answer| answer.unwrap().is_some()));
@@ -461,7 +501,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_kept_of_what_is_not_there_or_failed() {
         let inner = Arc::new(Counting::default());
-        let tenants = CachedTenants::new(inner.clone());
+        let tenants = CachedTenants::new(inner.clone(), &CacheLookups::default());
         for text in ["nobody", "broken"] {
             let _ = tenants.by_slug(&slug(text)).await;
             let _ = tenants.by_slug(&slug(text)).await;
@@ -470,9 +510,49 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whose_a_domain_is_is_kept_a_second_also_when_it_is_nobodys() {
+        let inner = Arc::new(Counting::default());
+        let tenants = CachedTenants::new(inner.clone(), &CacheLookups::default());
+        let name = |text: &str| DomainName::parse(text).unwrap();
+        for (text, expected) in [
+            ("acme.example", Some(slug("acme"))),
+            ("nobody.example", None),
+        ] {
+            for _ in 0..3 {
+                assert_eq!(tenants.slug_at(&name(text)).await.unwrap(), expected);
+            }
+        }
+        assert_eq!(inner.asked.load(Ordering::Relaxed), 2);
+        for asked in [3, 4] {
+            tenants.slug_at(&name("broken.example")).await.unwrap_err();
+            assert_eq!(
+                inner.asked.load(Ordering::Relaxed),
+                asked,
+                "no failure is kept"
+            );
+        }
+        inner.suspended.store(true, Ordering::Relaxed);
+        tenants
+            .forget_domain(&slug("acme"), &name("acme.example"))
+            .await;
+        assert_eq!(tenants.slug_at(&name("acme.example")).await.unwrap(), None);
+        inner.suspended.store(false, Ordering::Relaxed);
+        let start = Instant::now();
+        while tenants
+            .slug_at(&name("acme.example"))
+            .await
+            .unwrap()
+            .is_none()
+        {
+            assert!(start.elapsed() < Duration::from_millis(1_500));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[tokio::test]
     async fn an_answer_lives_a_second_unless_we_change_the_tenant() {
         let inner = Arc::new(Counting::default());
-        let tenants = CachedTenants::new(inner.clone());
+        let tenants = CachedTenants::new(inner.clone(), &CacheLookups::default());
         let state = async || tenants.by_slug(&slug("acme")).await.unwrap().unwrap().state;
         assert_eq!(state().await, TenantState::Active);
         let now = Timestamp::from_micros(0);

@@ -11,6 +11,7 @@ use self::entropy::draw;
 use crate::{
     application::ports::{Clock, Entropy},
     domain::{
+        custom_domain::HeldDomains,
         id::TenantId,
         tenant::{Policy, Slug, Tenant, TenantScope, TenantState},
     },
@@ -20,6 +21,13 @@ use crate::{
 /// A tenant that nobody else has: tests that share a store don't meet.
 #[expect(clippy::expect_used, reason = "the texts are fixed and well-formed")]
 pub fn tenant() -> TenantScope {
+    anybody()
+        .enter(&Url::parse("https://id.example").expect("a URL"))
+        .expect("it is active")
+}
+
+#[expect(clippy::expect_used, reason = "the text is well-formed")]
+fn anybody() -> Tenant {
     let now = SystemClock.now();
     let id = TenantId::new(now, draw(&SystemEntropy as &dyn Entropy));
     Tenant {
@@ -33,7 +41,17 @@ pub fn tenant() -> TenantScope {
         updated_at: now,
         keys_version: 0,
         jwks_cached_until: None,
+        domains: HeldDomains::default(),
     }
-    .enter(&Url::parse("https://id.example").expect("a URL"))
+}
+
+/// The same with this slug, at this address.
+#[expect(clippy::expect_used, reason = "the texts are fixed and well-formed")]
+pub fn tenant_at(public_url: &str, slug: &str) -> TenantScope {
+    Tenant {
+        slug: Slug::parse(slug).expect("a slug"),
+        ..anybody()
+    }
+    .enter(&Url::parse(public_url).expect("a URL"))
     .expect("it is active")
 }

@@ -286,6 +286,46 @@ async fn users_clients_and_keys_have_commands_too() {
 }
 
 #[tokio::test]
+async fn domains_have_commands_too() {
+    let cli = Cli::new().await;
+    cli.json(&["tenant", "create", "acme"]).await;
+    let made = cli
+        .run(&["domain", "create", "acme", "login.acme.example"])
+        .await;
+    let record = "dns_record.name   _tokenhouse-challenge.login.acme.example";
+    assert!(made.out.contains(record), "{}", made.out);
+    let early = cli
+        .run(&["domain", "verify", "acme", "login.acme.example"])
+        .await;
+    assert!(
+        early.err.contains("there is no TXT record"),
+        "{}",
+        early.err
+    );
+    let shown = cli
+        .json(&["domain", "get", "acme", "login.acme.example"])
+        .await;
+    let text = |name: &str| shown["dns_record"][name].as_str().unwrap();
+    cli.installation
+        .names
+        .add_txt(text("name"), &[text("value")]);
+    let verified = cli
+        .json(&["domain", "verify", "acme", "login.acme.example"])
+        .await;
+    assert_eq!(verified["state"], "verified");
+    let issuer = cli
+        .json(&["domain", "issuer", "acme", "login.acme.example", "on"])
+        .await;
+    assert_eq!(issuer["issuer"], true);
+    let table = cli.run(&["domain", "list", "acme"]).await;
+    assert!(table.out.starts_with("DOMAIN "), "{}", table.out);
+    let delete = ["domain", "delete", "acme", "login.acme.example"];
+    assert_eq!(cli.run(&delete).await.status, Some(1));
+    let delete = [&delete[..], &["--yes"]].concat();
+    assert_eq!(cli.run(&delete).await.status, Some(0));
+}
+
+#[tokio::test]
 async fn what_goes_wrong_is_said_with_what_to_do() {
     let cli = Cli::new().await;
     cli.file("token", "tho_wrong\n");

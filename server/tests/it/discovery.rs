@@ -147,7 +147,7 @@ async fn the_document_and_its_page_are_served_without_outside_requests() {
     let tenant = installation.tenant().await;
     let client = tenant.client(0);
     let document = client.get("/openapi.json").await;
-    assert_eq!(document.body["openapi"], "3.0.0");
+    assert_eq!(document.body["openapi"], "3.0.3");
     assert_eq!(document.body["servers"][0]["url"], "http://localhost:8080");
     let own = client.get(&tenant.path("/openapi.json")).await;
     assert_eq!(own.body["servers"][0]["url"], tenant.issuer());
@@ -155,6 +155,28 @@ async fn the_document_and_its_page_are_served_without_outside_requests() {
         own.body["paths"]["/auth/login"]["post"].is_object(),
         "paths are relative to the issuer"
     );
+    let flow = "/components/securitySchemes/TenantLogin/flows/authorizationCode/tokenUrl";
+    assert_eq!(
+        own.body.pointer(flow),
+        Some(&format!("{}/oauth2/token", tenant.issuer()).into()),
+        "it says how to sign in"
+    );
+    assert!(document.body.pointer(flow).is_none(), "no tenant, no login");
+    let here = tenant.path("/docs");
+    assert_eq!(
+        client.get(&here).await.header("location"),
+        format!("{here}/")
+    );
+    let settings = client.get(&format!("{here}/swagger-initializer.js")).await;
+    assert!(
+        settings
+            .text
+            .contains(&format!("{}/openapi.json", tenant.issuer()))
+    );
+    client
+        .get("/t/no-such-tenant/docs/")
+        .await
+        .assert_problem(404, "not-found");
     assert!(
         client
             .get("/openapi.yaml")

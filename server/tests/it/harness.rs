@@ -9,11 +9,14 @@ use std::{
     time::Duration,
 };
 
+use crate::name_server::NameServer;
 use reqwest::{Method, Response, StatusCode};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokenhouse_server::{config::RawSettings, server::Server, testing::clock::TestClock};
+
+use crate::contract;
 
 pub(crate) const OPERATOR_TOKEN: &str = "tho_0123456789012345678901234567890123456789012";
 pub(crate) const MASTER_KEY: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -92,6 +95,8 @@ pub(crate) use on_every_backend;
 pub(crate) struct Installation {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) instances: Vec<Server>,
+    /// Whom the instances ask for names.
+    pub(crate) names: NameServer,
     public_url: String,
     /// The database's URL.
     pub(crate) database: String,
@@ -138,6 +143,15 @@ impl Installation {
         Self::listening(folder, database, None, PUBLIC_URL, &[0], master_keys).await
     }
 
+    /// Two instances whose public address has this port, and with it their custom domains; where they listen
+    /// is another matter.
+    pub(crate) async fn public_at(port: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite://{}/tokenhouse.db", folder.path().display());
+        let public_url = format!("http://localhost:{port}");
+        Self::listening(folder, &database, None, &public_url, &[0, 0], MASTER_KEY).await
+    }
+
     /// One instance whose issuers are where it listens: for software that goes there by itself.
     pub(crate) async fn reachable() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -169,6 +183,7 @@ impl Installation {
         tokenhouse_migration::up(connected.connection())
             .await
             .unwrap();
+        let names = NameServer::start().await;
         let mut instances = Vec::new();
         for port in ports {
             let mut environment = vec![
@@ -194,6 +209,10 @@ impl Installation {
                     "TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS".to_owned(),
                     "127.0.0.0/8".to_owned(),
                 ),
+                (
+                    "TOKENHOUSE_DNS_SERVERS".to_owned(),
+                    names.address.to_string(),
+                ),
             ];
             environment
                 .extend(redis.map(|url| ("TOKENHOUSE_REDIS_URL".to_owned(), url.to_owned())));
@@ -205,6 +224,7 @@ impl Installation {
         Self {
             clock,
             instances,
+            names,
             public_url: public_url.to_owned(),
             database: database.to_owned(),
             _folder: folder,
@@ -231,6 +251,7 @@ impl Installation {
         Tenant {
             slug,
             public_url: self.public_url.clone(),
+            domain: None,
             addresses: self
                 .instances
                 .iter()
@@ -267,6 +288,8 @@ pub(crate) struct Tenant {
     pub(crate) slug: String,
     /// The base of the issuer.
     pub(crate) public_url: String,
+    /// The custom domain that it is spoken to at.
+    domain: Option<String>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -276,21 +299,39 @@ impl Tenant {
         Self {
             slug: slug.to_owned(),
             public_url: public_url.to_owned(),
+            domain: None,
             addresses: vec![address],
         }
     }
 
+    /// The same tenant, spoken to at a custom domain.
+    pub(crate) fn at_domain(&self, domain: &str) -> Self {
+        let port = url::Url::parse(&self.public_url).unwrap().port().unwrap();
+        Self {
+            public_url: format!("http://{domain}:{port}"),
+            domain: Some(domain.to_owned()),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn issuer(&self) -> String {
-        format!("{}/t/{}", self.public_url, self.slug)
+        format!("{}{}", self.public_url, self.path(""))
     }
 
     pub(crate) fn path(&self, rest: &str) -> String {
-        format!("/t/{}{rest}", self.slug)
+        match self.domain {
+            None => format!("/t/{}{rest}", self.slug),
+            Some(_) => rest.to_owned(),
+        }
     }
 
     /// A client of instance `n`.
     pub(crate) fn client(&self, n: usize) -> Client {
-        Client::new(self.addresses[n % self.addresses.len()])
+        let client = Client::new(self.addresses[n % self.addresses.len()]);
+        match self.domain {
+            None => client,
+            Some(_) => client.at_host(self.public_url.trim_start_matches("http://")),
+        }
     }
 
     /// A user who has signed up; the address.
@@ -421,6 +462,8 @@ impl Answer {
 pub(crate) struct Client {
     pub(crate) http: reqwest::Client,
     base: String,
+    /// Of the `Host` header, if it is another one than where the instance listens.
+    host: Option<String>,
 }
 
 impl Client {
@@ -435,15 +478,33 @@ impl Client {
         Self {
             http,
             base: format!("http://{address}"),
+            host: None,
+        }
+    }
+
+    pub(crate) fn at_host(self, host: &str) -> Self {
+        Self {
+            host: Some(host.to_owned()),
+            ..self
         }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base))
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.host {
+            None => request,
+            Some(host) => request.header("host", host),
+        }
     }
 
+    /// Sends a request and reads the answer, which the OpenAPI document must have.
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        Answer::read(request.send().await.unwrap()).await
+        let (http, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let answer = Answer::read(http.execute(request).await.unwrap()).await;
+        contract::check(&method, &path, answer.status, &answer.headers, &answer.text);
+        answer
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

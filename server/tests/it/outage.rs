@@ -146,6 +146,11 @@ async fn without_the_database_everything_is_503_and_nobody_is_logged_out() {
     );
 
     cable.set_cut(true).await;
+    // Whose a host is, nobody knows now: it isn't taken for nobody's. This server's own is known.
+    let elsewhere = tenant.at_domain("login.acme.example");
+    assert_unavailable(&elsewhere.client(0).get("/openapi.json").await);
+    let own = tenant.client(0).get("/openapi.json").await;
+    assert_eq!(own.status, StatusCode::OK);
     let login = json!({ "email": email, "password": PASSWORD });
     assert_unavailable(&tenant.refresh(0, &session.refresh_token).await);
     assert_unavailable(

@@ -13,7 +13,7 @@ fn lines_to_try() -> String {
         .split_once("<!-- A test runs these very lines")
         .expect("the marker");
     let (tried, _) = tried
-        .split_once("## Serve in production")
+        .split_once("## Generate a client")
         .expect("the next section");
     let blocks: Vec<_> = tried
         .split("```sh\n")

@@ -7,9 +7,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::node::NodeTools;
+use crate::node::{NodeTools, Packages};
 use crate::progress::Progress;
-use crate::python::PythonTools;
+use crate::python::{PythonTools, TESTS};
 use crate::services::{Scratch, Settings};
 use crate::tools::{Purpose, Tools};
 use crate::workspace::Workspace;
@@ -32,8 +32,8 @@ impl Services {
         let progress = Progress::start();
         let workspace = Workspace::locate()?;
         let tools = Tools::ready(Purpose::Tests, !self.no_install, &progress, interrupt)?;
-        let node = NodeTools::ready(&workspace, &tools, &progress, interrupt)?;
-        let python = PythonTools::ready(&workspace, &tools, &progress, interrupt)?;
+        let node = NodeTools::ready(Packages::Tests, &workspace, &tools, &progress, interrupt)?;
+        let python = PythonTools::ready(TESTS, &workspace, &tools, &progress, interrupt)?;
         let chromium = tools.path("chromium")?.to_string_lossy().into_owned();
         let mut scratch = Scratch::start(&tools, Settings::default(), &progress, interrupt)?;
 

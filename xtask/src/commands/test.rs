@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::interrupt::Interrupt;
-use crate::node::NodeTools;
+use crate::node::{NodeTools, Packages};
 use crate::process::{Job, expect_success};
 use crate::progress::Progress;
-use crate::python::PythonTools;
+use crate::python::{PythonTools, TESTS};
 use crate::services::{Scratch, Settings};
 use crate::tally::Tally;
 use crate::tools::{Purpose, Tools};
@@ -54,10 +54,10 @@ impl Test {
             Tools::ready(Purpose::Tests, !self.no_install, progress, interrupt)
         })?;
         let node = progress.phase("node", |progress| {
-            NodeTools::ready(&workspace, &tools, progress, interrupt)
+            NodeTools::ready(Packages::Tests, &workspace, &tools, progress, interrupt)
         })?;
         let python = progress.phase("python", |progress| {
-            PythonTools::ready(&workspace, &tools, progress, interrupt)
+            PythonTools::ready(TESTS, &workspace, &tools, progress, interrupt)
         })?;
         let scratch = progress.phase("services", |progress| {
             Scratch::start(&tools, Settings::default(), progress, interrupt)

@@ -7,6 +7,7 @@
 
 mod postgres;
 mod redis;
+mod tokenhouse;
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -20,6 +21,7 @@ use tempfile::TempDir;
 
 use self::postgres::Postgres;
 use self::redis::Redis;
+pub(crate) use self::tokenhouse::Tokenhouse;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::tools::{Tools, is_root};
@@ -111,7 +113,7 @@ fn passable(path: &Path) -> bool {
 }
 
 /// A loopback port that nobody listens on right now.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on the loopback")?;
     Ok(listener
@@ -132,7 +134,7 @@ fn on_free_port<T>(mut start: impl FnMut(u16) -> Result<T>) -> Result<T> {
 }
 
 fn port_was_taken(error: &anyhow::Error) -> bool {
-    // Both servers print the system's message into the log that the error quotes.
+    // The servers print the system's message into the log that the error quotes.
     format!("{error:#}").contains("Address already in use")
 }
 

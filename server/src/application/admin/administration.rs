@@ -199,7 +199,7 @@ async fn by_token_of(
     let keys = app.keyring.keys(tenant).await?;
     let live = access_token::live(app, tenant, &keys, bearer, now)
         .await?
-        .filter(|live| live.claims.aud.contains(tenant.issuer().as_str()))
+        .filter(|live| tenant.is_audience(&live.claims.aud))
         .ok_or_else(foreign)?;
     let (held, actor) = match &live.behind {
         Behind::Grant(grant) => (

@@ -4,6 +4,7 @@ pub mod administration;
 pub mod audit_events;
 pub mod client_secrets;
 pub mod clients;
+pub mod domains;
 pub mod invitations;
 pub mod keys;
 pub mod registration_tokens;

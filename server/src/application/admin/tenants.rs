@@ -15,6 +15,7 @@ use crate::{
     domain::{
         audit::{Actor, Event, EventKind},
         client::Client,
+        custom_domain::HeldDomains,
         id::TenantId,
         idempotency::KeyedRequest,
         policy_patch,
@@ -114,6 +115,7 @@ async fn make(
         updated_at: now,
         keys_version: 0,
         jwks_cached_until: None,
+        domains: HeldDomains::default(),
     };
     let keys = app.key_maker.make(tenant.id, now)?;
     let client = Client::first_party(&tenant.name, now);

@@ -291,6 +291,7 @@ pub async fn grant(
         client_id: request.client_id.clone(),
         redirect_uri: request.address.redirect_uri.clone(),
         challenge: request.challenge.clone(),
+        issuer_domain: tenant.issuer_domain().map(ToString::to_string),
         session: view.session.id.as_uuid(),
         user: view.user.id.as_uuid(),
         // RFC 6749 §3.3: the answer says what was granted. Nobody hands on power that it doesn't have.

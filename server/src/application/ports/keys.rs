@@ -176,6 +176,8 @@ pub struct TenantKeys {
     pub announced: Vec<SigningAlgorithm>,
     /// What other keys are derived from. It lives as long as the tenant's data key.
     pub derivation: Key256,
+    /// Since when the oldest key that signs has been doing so.
+    pub active_since: Option<Timestamp>,
     /// Every key that verifiers may meet.
     pub public: Vec<PublicKey>,
     /// The first makes tags; all of them check.

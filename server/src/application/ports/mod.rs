@@ -9,12 +9,14 @@ mod background;
 mod client_keys;
 mod clients;
 mod consents;
+mod domains;
 mod foreign_jwts;
 mod grants;
 mod invitations;
 mod kept_answers;
 mod keys;
 mod logout_notifier;
+mod meter;
 mod outbound;
 mod passwords;
 mod rotations;
@@ -31,6 +33,7 @@ pub use background::{Agenda, BackgroundWork, Due};
 pub use client_keys::ClientKeySets;
 pub use clients::Clients;
 pub use consents::Consents;
+pub use domains::{DomainEvidence, Domains, NoEvidence};
 pub use foreign_jwts::{ForeignHeader, ForeignJwtRefused, ForeignJwts};
 pub use grants::{GrantFilter, Grants};
 pub use invitations::{InvitationFilter, Invitations};
@@ -40,10 +43,13 @@ pub use keys::{
     KeyMaker, KeyStore, Keyring, Keys, KeysChanged, StoredKeys, StoredSigningKey, TenantKeys,
 };
 pub use logout_notifier::{LogoutNotice, LogoutNotifier, LogoutTokens};
+pub use meter::{Answered, Meter};
 pub use outbound::{Outbound, OutboundError};
 pub use passwords::{NotAPasswordHash, PasswordHasher, Verdict};
 pub use rotations::{Floors, RaisedFloor, Rotation, RotationRequest, Rotations};
-pub use sessions::{EndedSessions, SessionFilter, SessionView, Sessions, SweepBounds, SweptPart};
+pub use sessions::{
+    EndedSessions, SessionClient, SessionFilter, SessionView, Sessions, SweepBounds, SweptPart,
+};
 pub use single_use::{Purpose, SingleUse, Taken, UseKey};
 pub use store::{Store, UnitOfWork};
 pub use system::{Aead, Clock, Dependency, Entropy};

@@ -6,6 +6,7 @@ use crate::{
     application::error::StoreError,
     domain::{
         client::Client,
+        domain_name::DomainName,
         id::{GrantId, SessionId, UserId},
         secret::{BrowserSession, TokenDigest},
         session::Session,
@@ -28,8 +29,10 @@ pub trait Sessions {
     async fn renew_session(&mut self, session: &Session) -> Result<(), StoreError>;
     /// Notes that the browser was seen.
     async fn touch_session(&mut self, id: SessionId, now: Timestamp) -> Result<(), StoreError>;
-    /// The clients that were granted something during the session.
-    async fn clients_of_session(&mut self, id: SessionId) -> Result<Vec<Client>, StoreError>;
+    /// The clients that were granted something during the session, each once for every issuer that it
+    /// knows.
+    async fn clients_of_session(&mut self, id: SessionId)
+    -> Result<Vec<SessionClient>, StoreError>;
     /// Up to `limit` sessions, the latest first, behind `after`.
     async fn sessions_page(
         &mut self,
@@ -66,7 +69,7 @@ pub struct EndedSessions {
     /// Those that counted until now, also what outlives its session.
     pub grants: Vec<GrantId>,
     /// The applications that had one of these grants, each with the sessions in which it had.
-    pub clients: Vec<(Client, Vec<SessionId>)>,
+    pub clients: Vec<(SessionClient, Vec<SessionId>)>,
 }
 
 /// What is old enough to be deleted.
@@ -93,6 +96,14 @@ pub struct SweptPart<K> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SessionFilter {
     pub user: Option<UserId>,
+}
+
+/// A client that was granted something during a session.
+#[derive(Clone, Debug)]
+pub struct SessionClient {
+    pub client: Client,
+    /// The custom domain whose issuer the client knows; `None`: the tenant's path.
+    pub issuer_domain: Option<DomainName>,
 }
 
 /// A session and its user as of one moment.

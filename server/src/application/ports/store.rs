@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{
-    AuditTrail, Clients, Consents, Grants, Invitations, KeptAnswers, Keys, Sessions, Users,
+    AuditTrail, Clients, Consents, Domains, Grants, Invitations, KeptAnswers, Keys, Sessions, Users,
 };
 use crate::{application::error::StoreError, domain::tenant::TenantScope};
 
@@ -28,6 +28,7 @@ pub trait UnitOfWork:
     + Keys
     + AuditTrail
     + KeptAnswers
+    + Domains
     + Send
 {
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;

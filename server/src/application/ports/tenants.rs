@@ -7,6 +7,7 @@ use crate::{
     application::error::StoreError,
     domain::{
         client::Client,
+        domain_name::DomainName,
         refresh::TagKeyId,
         secret::Key256,
         tenant::{Policy, Slug, Tenant, TenantState},
@@ -35,6 +36,10 @@ pub trait Tenants: Send + Sync {
     ) -> Result<Option<Tenant>, StoreError>;
     /// Finds a tenant. An answer may be up to a second old.
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError>;
+    /// The tenant that holds a custom domain. An answer may be up to a second old.
+    async fn slug_at(&self, domain: &DomainName) -> Result<Option<Slug>, StoreError>;
+    /// The tenant's hold on a domain was changed: what is kept of either counts no more.
+    async fn forget_domain(&self, slug: &Slug, domain: &DomainName);
     /// Finds a tenant as it is now: for those who change it.
     async fn by_slug_now(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
         self.by_slug(slug).await

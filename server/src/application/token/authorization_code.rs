@@ -19,11 +19,13 @@ use crate::{
         authorization::{CodeRecord, REPLAY_MEMORY, challenge_fits},
         claims::Audience,
         client::metadata::GrantType,
+        domain_name::DomainName,
         grant::Grant,
         id::{GrantId, SessionId},
         refresh::Secret,
         scope::OFFLINE_ACCESS,
         session::Session,
+        tenant::TenantScope,
         timestamp::Timestamp,
         user::{User, UserState},
     },
@@ -61,9 +63,10 @@ pub(super) async fn redeem(exchange: &Exchange<'_>) -> Result<Granted, OAuthErro
         Taken::Unknown => return Err(invalid("unknown or expired code").into()),
     };
     check(exchange, &record)?;
-    let audience = exchange.audience(&record.resources, &record.scope)?;
+    let issuer = issuer(exchange, &record)?;
+    let audience = exchange.audience(&issuer, &record.resources, &record.scope)?;
     let (session, user) = live_session(exchange, &record).await?;
-    let (grant, refresh_token) = new_grant(exchange, &record);
+    let (grant, refresh_token) = new_grant(exchange, &issuer, &record);
     let mut work = app.store.begin(tenant).await?;
     work.add_grant(&grant).await?;
     work.commit().await?;
@@ -82,6 +85,7 @@ pub(super) async fn redeem(exchange: &Exchange<'_>) -> Result<Granted, OAuthErro
         .then(|| issue::tag_key(&exchange.keys).map(|key| refresh_token.encode(tenant.id(), key)))
         .transpose()?;
     Ok(Granted {
+        issuer,
         scope: record.scope,
         audience,
         not_after: grant.absolute_end,
@@ -152,8 +156,19 @@ async fn live_session(
     Ok((found.session, found.user))
 }
 
+/// The tenant as the issuer that answered the authorization request.
+fn issuer(exchange: &Exchange<'_>, record: &CodeRecord) -> Result<TenantScope, Refusal> {
+    let domain = record.issuer_domain.as_deref().map(DomainName::stored);
+    let domain = domain
+        .transpose()
+        .map_err(|_| invalid("of an unreadable domain"))?;
+    let issuer = exchange.tenant.from_issuer(domain.as_ref());
+    issuer.ok_or(invalid("of a domain that was removed"))
+}
+
 fn new_grant(
     exchange: &Exchange<'_>,
+    issuer: &TenantScope,
     record: &CodeRecord,
 ) -> (Grant, crate::domain::refresh::RefreshToken) {
     let secret = Secret::from_entropy(exchange.app.random());
@@ -166,6 +181,7 @@ fn new_grant(
         client_id: exchange.client().id.clone(),
         scope: record.scope.clone(),
         audience: Audience::of(record.resources.clone()),
+        issuer_domain: issuer.issuer_domain().cloned(),
         offline: record.scope.contains(OFFLINE_ACCESS),
         authenticated_at: Timestamp::from_micros(record.authenticated_at),
         claims: record.claims.clone(),

@@ -32,8 +32,10 @@ pub(super) fn grant(exchange: &Exchange<'_>) -> Result<Granted, OAuthError> {
     allowed.extend(exchange.tenant.policy().resources.iter().cloned());
     let asked = exchange.parameters.get("resource").is_some();
     // Without a wish the token is for the issuer alone, not for all that it might be for.
-    let audience = exchange.audience(if asked { &allowed } else { &[] }, &scope)?;
+    let audience =
+        exchange.audience(exchange.tenant, if asked { &allowed } else { &[] }, &scope)?;
     Ok(Granted {
+        issuer: exchange.tenant.clone(),
         scope,
         audience,
         not_after: exchange.now + exchange.lifetimes().access_token,

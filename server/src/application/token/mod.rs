@@ -56,6 +56,8 @@ impl std::fmt::Debug for TokenResponse {
 
 /// What a grant gives: from this alone tokens are made.
 struct Granted {
+    /// The tenant as the issuer of these tokens.
+    issuer: TenantScope,
     scope: Scopes,
     audience: Audience,
     /// The end of the grant: no token outlives it.
@@ -149,6 +151,7 @@ impl Exchange<'_> {
     /// Makes the tokens.
     async fn answer(&self, granted: Granted) -> Result<TokenResponse, OAuthError> {
         let Granted {
+            issuer,
             scope,
             audience,
             not_after,
@@ -157,7 +160,7 @@ impl Exchange<'_> {
         let Some(user) = user else {
             let (access_token, expires_in) = issue::client_access_token(
                 self.app,
-                self.tenant,
+                &issuer,
                 &self.keys,
                 self.client(),
                 &scope,
@@ -185,14 +188,8 @@ impl Exchange<'_> {
             with_profile: self.client().first_party,
             ttl: self.lifetimes().access_token,
         };
-        let (access_token, expires_in) = issue::access_token(
-            self.app,
-            self.tenant,
-            &self.keys,
-            request,
-            not_after,
-            self.now,
-        )?;
+        let (access_token, expires_in) =
+            issue::access_token(self.app, &issuer, &self.keys, request, not_after, self.now)?;
         let id_token = if scope.contains(OPENID) {
             let request = IdTokenRequest {
                 client: self.client(),
@@ -205,7 +202,7 @@ impl Exchange<'_> {
                 nonce: user.nonce.as_deref(),
                 access_token: &access_token,
             };
-            Some(id_token::sign(self.app, self.tenant, request, self.now).await?)
+            Some(id_token::sign(self.app, &issuer, request, self.now).await?)
         } else {
             None
         };
@@ -220,7 +217,12 @@ impl Exchange<'_> {
 
     /// Who the token is for: the resources that are asked for now, within those that were granted
     /// (RFC 8707 §2.2). With `openid` the issuer itself too, whose user info endpoint takes it.
-    fn audience(&self, granted: &[String], scope: &Scopes) -> Result<Audience, Refusal> {
+    fn audience(
+        &self,
+        issuer: &TenantScope,
+        granted: &[String],
+        scope: &Scopes,
+    ) -> Result<Audience, Refusal> {
         let mut wanted: Vec<String> = Vec::new();
         for resource in self.parameters.all("resource") {
             if !granted.iter().any(|known| known == resource) {
@@ -234,7 +236,7 @@ impl Exchange<'_> {
             wanted = granted.to_vec();
         }
         if wanted.is_empty() || scope.contains(OPENID) {
-            wanted.push(self.tenant.issuer().as_str().to_owned());
+            wanted.push(issuer.issuer().as_str().to_owned());
         }
         wanted.dedup();
         Ok(Audience::of(wanted))

@@ -32,10 +32,13 @@ pub(super) async fn rotate(exchange: &Exchange<'_>) -> Result<Granted, OAuthErro
         .grantable(&narrowed(exchange, &grant)?)
         .within(&exchange.client().metadata.scope);
     let resources: Vec<String> = grant.audience.iter().map(str::to_owned).collect();
-    let audience = exchange.audience(&resources, &scope)?;
+    let issuer = tenant.from_issuer(grant.issuer_domain.as_ref());
+    let issuer = issuer.ok_or(Refusal::InvalidGrant("of a domain that was removed"))?;
+    let audience = exchange.audience(&issuer, &resources, &scope)?;
     let client = &exchange.client().id;
     let rotated = refresh::rotate(app, tenant, &exchange.keys, client, &token, now).await?;
     Ok(Granted {
+        issuer,
         scope,
         audience,
         not_after: grant.floor.absolute_end,

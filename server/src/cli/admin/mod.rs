@@ -1,7 +1,8 @@
-//! The admin API from a terminal: `tokenhouse tenant|user|client|key|registration-token …`.
+//! The admin API from a terminal: `tokenhouse tenant|user|client|key|registration-token|domain …`.
 
 mod api;
 mod client;
+mod domain;
 mod key;
 mod registration_token;
 mod table;
@@ -18,7 +19,8 @@ use self::{api::Api, table::Column};
 use super::say;
 
 pub(super) use self::{
-    client::Client, key::Key, registration_token::RegistrationToken, tenant::Tenant, user::User,
+    client::Client, domain::Domain, key::Key, registration_token::RegistrationToken,
+    tenant::Tenant, user::User,
 };
 
 /// Where the server is, who asks, and how the answer is shown.

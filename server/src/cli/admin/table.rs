@@ -23,12 +23,19 @@ pub(super) fn rows(items: &[Value], columns: &[Column]) -> String {
     aligned(&cells)
 }
 
-/// The members of an object, one a line.
+/// The members of an object, one a line; those of an object inside with its name before theirs.
 pub(super) fn members(object: &Value) -> String {
-    let members = object.as_object().into_iter().flatten();
-    let cells: Vec<_> = members
-        .map(|(name, value)| vec![name.clone(), shown(value)])
-        .collect();
+    let mut cells = Vec::new();
+    for (name, value) in object.as_object().into_iter().flatten() {
+        match value.as_object().filter(|inside| !inside.is_empty()) {
+            None => cells.push(vec![name.clone(), shown(value)]),
+            Some(inside) => cells.extend(
+                inside
+                    .iter()
+                    .map(|(inner, value)| vec![format!("{name}.{inner}"), shown(value)]),
+            ),
+        }
+    }
     aligned(&cells)
 }
 
@@ -95,8 +102,8 @@ mod tests {
         );
         assert_eq!(rows(&[], &[]), "none");
         assert_eq!(
-            members(&json!({ "a": 1, "long": true })),
-            "a     1\nlong  true\n"
+            members(&json!({ "a": 1, "long": true, "in": { "b": "c" } })),
+            "a     1\nin.b  c\nlong  true\n"
         );
     }
 }

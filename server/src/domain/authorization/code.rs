@@ -25,6 +25,9 @@ pub struct CodeRecord {
     pub redirect_uri: String,
     /// `code_challenge` of the S256 method.
     pub challenge: Option<String>,
+    /// The custom domain whose issuer the code is from; `None`: the tenant's path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_domain: Option<String>,
     pub session: Uuid,
     pub user: Uuid,
     pub scope: Scopes,

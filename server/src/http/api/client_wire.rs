@@ -18,7 +18,7 @@ use crate::domain::{
 
 /// What a client registers. Every member may be missing.
 #[derive(Debug, Default, Object, Serialize)]
-#[oai(skip_serializing_if_is_none)]
+#[oai(rename = "ClientMetadata", example, skip_serializing_if_is_none)]
 pub struct ClientMetadataView {
     /// Shown to users.
     #[oai(validator(max_length = 200))]
@@ -198,9 +198,19 @@ impl From<&Client> for ClientMetadataView {
     }
 }
 
-/// A client.
+impl Example for ClientMetadataView {
+    fn example() -> Self {
+        Self {
+            client_name: Some("Web shop".to_owned()),
+            redirect_uris: Some(vec!["https://app.example.com/callback".to_owned()]),
+            ..Self::default()
+        }
+    }
+}
+
+/// A client: what RFC 7591 §3.2.1 calls client information. (Generators have a `Client` of their own.)
 #[derive(Debug, Object, Serialize)]
-#[oai(rename = "Client", example, skip_serializing_if_is_none)]
+#[oai(rename = "ClientInformation", example, skip_serializing_if_is_none)]
 pub struct ClientView {
     client_id: String,
     /// Told once, by the answer that makes it.
@@ -273,6 +283,17 @@ impl Example for ClientView {
                 grant_types: list(&["authorization_code", "refresh_token"]),
                 response_types: list(&["code"]),
                 scope: text("openid profile email"),
+                application_type: text("web"),
+                post_logout_redirect_uris: list(&[]),
+                contacts: list(&[]),
+                subject_type: text("public"),
+                id_token_signed_response_alg: text("RS256"),
+                require_auth_time: Some(false),
+                default_acr_values: list(&[]),
+                backchannel_logout_session_required: Some(false),
+                require_pkce: Some(true),
+                resources: list(&[]),
+                introspection: text("own"),
                 ..ClientMetadataView::default()
             },
         }
@@ -297,11 +318,7 @@ impl Example for CreateClientBody {
         Self {
             client_id: None,
             first_party: None,
-            metadata: ClientMetadataView {
-                client_name: Some("Web shop".to_owned()),
-                redirect_uris: Some(vec!["https://app.example.com/callback".to_owned()]),
-                ..ClientMetadataView::default()
-            },
+            metadata: ClientMetadataView::example(),
         }
     }
 }

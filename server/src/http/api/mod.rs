@@ -27,6 +27,8 @@ pub enum Tag {
     Users,
     /// The clients of a tenant, for administrators.
     Clients,
+    /// The custom domains of a tenant, for administrators.
+    Domains,
     /// Sessions, grants and consents of a tenant's users, for administrators.
     #[oai(rename = "Sign-ins")]
     SignIns,

@@ -49,6 +49,16 @@ refusals! {
     }
 }
 
+refusals! {
+    /// Refusals of reading and deleting a registration.
+    ManagementRefusals {
+        401 => "No registration access token, or one of another client.",
+        404 => "No such tenant.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
 #[OpenApi(tag = "Tag::Registration")]
 impl RegistrationApi {
     /// Register a client
@@ -94,7 +104,7 @@ impl RegistrationApi {
         /// The client.
         client_id: Segment<5>,
         bearer: RegistrationToken,
-    ) -> Result<Answer<200, ClientView>, OAuthRefused<RegistrationRefusals>> {
+    ) -> Result<Answer<200, ClientView>, OAuthRefused<ManagementRefusals>> {
         let token = bearer.text();
         let client = dynamic_registration::manage(&app, &tenant.0, &client_id.0, token).await?;
         Ok(shown(&tenant.0, &client, token))
@@ -142,7 +152,7 @@ impl RegistrationApi {
         /// The client.
         client_id: Segment<5>,
         bearer: RegistrationToken,
-    ) -> Result<NoContent, OAuthRefused<RegistrationRefusals>> {
+    ) -> Result<NoContent, OAuthRefused<ManagementRefusals>> {
         let token = bearer.text();
         let client = dynamic_registration::manage(&app, &tenant.0, &client_id.0, token).await?;
         dynamic_registration::delete(&app, &tenant.0, &client, app.now()).await?;
@@ -151,7 +161,7 @@ impl RegistrationApi {
 }
 
 fn address(tenant: &TenantScope, client: &Client) -> String {
-    format!("{}/oauth2/register/{}", tenant.issuer().as_str(), client.id)
+    format!("{}/oauth2/register/{}", tenant.base(), client.id)
 }
 
 /// The registration as its owner sees it: with the token that it sent (RFC 7592 §3).

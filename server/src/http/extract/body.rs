@@ -119,6 +119,17 @@ impl Members {
         std::mem::take(&mut self.object)
     }
 
+    /// True or false, that may be missing.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        match self.object.remove(name)? {
+            Value::Bool(flag) => Some(flag),
+            _ => {
+                self.note(name, "must be true or false");
+                None
+            }
+        }
+    }
+
     /// A whole number from 1, that may be missing or null.
     pub fn positive(&mut self, name: &str) -> Option<i32> {
         let value = self.object.remove(name).filter(|value| !value.is_null())?;

@@ -403,8 +403,8 @@ impl Origin {
         }
         match (&self.origin, &self.fetch_site) {
             (Some(origin), _) => {
-                let own = url::Url::parse(tenant.issuer().as_str())
-                    .map(|url| url.origin().ascii_serialization());
+                let own =
+                    url::Url::parse(tenant.base()).map(|url| url.origin().ascii_serialization());
                 own.as_ref() == Ok(origin) || tenant.policy().allowed_origins.contains(origin)
             }
             (None, Some(site)) => matches!(site.as_str(), "same-origin" | "none"),

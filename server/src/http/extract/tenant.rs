@@ -12,7 +12,10 @@ use crate::{
     app::App,
     application::error::Error,
     domain::tenant::{Slug, TenantScope},
-    http::respond::problem::{Kind, Problem},
+    http::{
+        host::Door,
+        respond::problem::{Kind, Problem},
+    },
 };
 
 /// The tenant that the path names, entered. An unknown and a suspended tenant are the same 404,
@@ -81,7 +84,8 @@ impl<'a, const AT: usize> ApiExtractor<'a> for Segment<AT> {
 
 /// One part of the path as it was sent, counted from the empty one before the first slash.
 pub(super) fn segment(request: &Request, at: usize) -> &str {
-    let path = request.original_uri().path();
+    // Not the original one: behind a custom domain that is shorter.
+    let path = request.uri().path();
     path.split('/').nth(at).unwrap_or_default()
 }
 
@@ -107,7 +111,7 @@ async fn enter(app: &App, request: &Request) -> Result<TenantScope, Problem> {
     // The raw segment behind the first `t`: a decoded one would give a tenant a second spelling.
     // (With RFC 8414 §3.1 the well-known part stands before it.)
     let mut segments = request
-        .original_uri()
+        .uri()
         .path()
         .split('/')
         .skip_while(|part| *part != "t");
@@ -120,7 +124,11 @@ async fn enter(app: &App, request: &Request) -> Result<TenantScope, Problem> {
         .await
         .map_err(Error::from)?
         .ok_or_else(not_found)?;
-    let tenant = tenant.enter(&app.public_url).map_err(|_| not_found())?;
+    let entered = match request.data::<Door>() {
+        None => tenant.enter(&app.public_url),
+        Some(Door(domain)) => tenant.enter_at(&app.public_url, domain),
+    };
+    let tenant = entered.map_err(|_| not_found())?;
     tracing::Span::current().record("tenant", tracing::field::display(tenant.slug()));
     Ok(tenant)
 }

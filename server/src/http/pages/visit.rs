@@ -295,7 +295,7 @@ impl Visit {
     /// An address of this tenant, with the sealed request that waits.
     pub fn address(&self, path: &str, request: Option<&str>) -> String {
         let query = request.map_or_else(String::new, |request| format!("?request={request}"));
-        format!("{}{path}{query}", self.tenant.issuer().as_str())
+        format!("{}{path}{query}", self.tenant.base())
     }
 
     /// The answer to the client: a redirect, or a form that posts itself.

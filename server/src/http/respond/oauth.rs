@@ -18,17 +18,20 @@ use serde::Serialize;
 
 use super::{
     answer::{Refusals, headers_of},
-    problem::{Kind, Problem, ProblemView},
+    problem::{Kind, Problem},
 };
 use crate::application::{
     error::Error,
     oauth::{OAuthError, Refusal},
 };
 
+const INVALID_TOKEN: &str = "invalid_token";
+
 /// A refusal of an OAuth endpoint, before it is written down.
 #[derive(Clone, Debug)]
 pub struct OAuthProblem {
     status: StatusCode,
+    /// None: for who sent nothing. The challenge then has no code; the body has that of a bad token.
     error: Option<&'static str>,
     description: String,
     challenge: Option<Challenge>,
@@ -77,6 +80,7 @@ impl OAuthProblem {
             503 => ("temporarily_unavailable", "Try again later."),
             500.. => ("server_error", "This is a fault of the server."),
             413 => ("invalid_request", "The request is too large."),
+            404 => ("invalid_request", "There is no such tenant."),
             _ => ("invalid_request", "The request is malformed."),
         };
         Self {
@@ -88,13 +92,12 @@ impl OAuthProblem {
 
     /// The answer, with its body.
     pub fn render(&self) -> Response {
-        let body = self.error.map(|error| {
-            let view = OAuthErrorView {
-                error: error.to_owned(),
-                error_description: described(&self.description),
-            };
-            serde_json::to_vec(&view).unwrap_or_default()
-        });
+        // Programs that read the document expect a body with every refusal.
+        let view = OAuthErrorView {
+            error: self.error.unwrap_or(INVALID_TOKEN).to_owned(),
+            error_description: described(&self.description),
+        };
+        let body = serde_json::to_vec(&view).unwrap_or_default();
         let mut response = Response::builder().status(self.status).finish();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -108,13 +111,11 @@ impl OAuthProblem {
             let seconds = HeaderValue::from(after.as_secs().max(1));
             headers.insert(header::RETRY_AFTER, seconds);
         }
-        if let Some(body) = body {
-            headers.insert(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            );
-            response.set_body(body);
-        }
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        response.set_body(body);
         response
     }
 
@@ -185,13 +186,17 @@ impl From<Refusal> for OAuthProblem {
             }
             Refusal::InvalidToken(_) => Self::new(
                 StatusCode::UNAUTHORIZED,
-                "invalid_token",
+                INVALID_TOKEN,
                 "The token is unknown, expired or ended.",
             )
             .challenged(Challenge::Bearer { scope: None }),
             Refusal::NoToken => Self {
                 error: None,
-                ..Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "")
+                ..Self::new(
+                    StatusCode::UNAUTHORIZED,
+                    INVALID_TOKEN,
+                    "An access token is needed.",
+                )
             }
             .challenged(Challenge::Bearer { scope: None }),
             Refusal::InsufficientScope(scope) => Self::new(
@@ -254,8 +259,8 @@ impl Example for OAuthErrorView {
     }
 }
 
-/// A refusal of an OAuth operation whose possible statuses are `R`. An unknown tenant is a problem
-/// document here too: there is no authorization server that could speak.
+/// A refusal of an OAuth operation whose possible statuses are `R`. An unknown tenant is one of them,
+/// so that a client has one kind of error to read.
 #[derive(Debug)]
 pub struct OAuthRefused<R>(OAuthProblem, PhantomData<fn() -> R>);
 
@@ -280,23 +285,16 @@ impl<R> From<OAuthRefused<R>> for poem::Error {
 
 impl<R: Refusals> ApiResponse for OAuthRefused<R> {
     fn meta() -> MetaResponses {
-        let content = |status| match status {
-            404 | 405 => MetaMediaType {
-                content_type: "application/problem+json",
-                schema: ProblemView::schema_ref(),
-            },
-            _ => MetaMediaType {
-                content_type: "application/json",
-                schema: OAuthErrorView::schema_ref(),
-            },
-        };
         let responses = R::LIST
             .iter()
             .map(|&(status, description)| MetaResponse {
                 description,
                 status: Some(status),
                 status_range: None,
-                content: vec![content(status)],
+                content: vec![MetaMediaType {
+                    content_type: "application/json",
+                    schema: OAuthErrorView::schema_ref(),
+                }],
                 headers: headers_of(status),
             })
             .collect();
@@ -304,7 +302,6 @@ impl<R: Refusals> ApiResponse for OAuthRefused<R> {
     }
 
     fn register(registry: &mut Registry) {
-        ProblemView::register(registry);
         OAuthErrorView::register(registry);
     }
 }

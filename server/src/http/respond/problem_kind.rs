@@ -69,6 +69,26 @@ kinds! {
         "The client has too many secrets",
         "Delete a secret that is no longer used, then make the new one.",
     ),
+    DomainAlreadyAdded = (
+        409,
+        "domain-already-added",
+        "The tenant has the domain already",
+        "Read it at its address: it says how to verify it, or that it is verified.",
+    ),
+    DomainNotVerified = (
+        409,
+        "domain-not-verified",
+        "The domain is not verified",
+        "Publish the TXT record or the file that the domain's answer shows, wait until it can be seen, and \
+        verify again. `detail` says what was found.",
+    ),
+    DomainTaken = (
+        409,
+        "domain-taken",
+        "Another tenant holds the domain",
+        "You proved that the domain is yours, but another tenant of this installation did so before. It has to \
+        remove it there; whoever runs the installation can, if nobody else does.",
+    ),
     KeyNotReady = (
         409,
         "key-not-ready",

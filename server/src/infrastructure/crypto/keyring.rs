@@ -31,6 +31,7 @@ use crate::{
         tenant::TenantScope,
         timestamp::Timestamp,
     },
+    infrastructure::metrics::MetricsBuilder,
 };
 
 /// How long opened keys stay that nothing changes. What changes them counts their version up.
@@ -82,6 +83,26 @@ impl CachedKeyring {
         }
     }
 
+    /// Adds what is known of the keys at hand.
+    pub fn register(&self, metrics: &mut MetricsBuilder) {
+        let (opened, clock) = (self.opened.clone(), Arc::clone(&self.clock));
+        metrics.sample(
+            "signing_key_age_seconds",
+            "Age of the oldest signing key that was used in the last minute",
+            move || {
+                let now = clock.now();
+                let ages = opened
+                    .iter()
+                    .filter_map(|(_, keys)| Some(now.since(keys.active_since?)));
+                let oldest = ages.max();
+                oldest
+                    .map(|age| (None, age.as_secs_f64()))
+                    .into_iter()
+                    .collect()
+            },
+        );
+    }
+
     /// The master keys that open this keyring's keys.
     #[cfg(test)]
     pub(super) fn master(&self) -> &Arc<MasterKeys> {
@@ -128,7 +149,10 @@ impl CachedKeyring {
             .iter()
             .filter(|key| key.record.state == KeyState::Active);
         let mut signing = HashMap::new();
+        let mut active_since = None;
         for stored in active {
+            let since = stored.record.since;
+            active_since = active_since.map_or(Some(since), |oldest| Some(since.min(oldest)));
             let public = &stored.record.public;
             let private_key = sealed::private_key(tenant, public.id.as_str()).open(
                 &*self.aead,
@@ -158,6 +182,7 @@ impl CachedKeyring {
             jwts: Box::new(TenantJwts { signing, verifiers }),
             derivation: derivation_key(&data_key),
             access_token_alg: key.algorithm,
+            active_since,
             announced,
             public,
             tag_keys,

@@ -12,11 +12,12 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use argon2::{Block, Params};
 use async_trait::async_trait;
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 use tokio::sync::oneshot;
 
 use super::{
@@ -33,6 +34,7 @@ use crate::{
         id::TenantId,
         password::{Password, PasswordHash},
     },
+    infrastructure::metrics::{self, MetricsBuilder},
 };
 
 /// What one hash of the default cost takes on a core of its own.
@@ -80,13 +82,39 @@ struct Shared {
     work: Condvar,
     params: Params,
     entropy: Arc<dyn Entropy>,
+    counts: Counts,
+}
+
+/// What the pool counts of itself.
+struct Counts {
+    wait: Histogram,
+    work: Histogram,
+    busy: Gauge,
+    rejected: Counter,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            wait: metrics::seconds(),
+            work: metrics::seconds(),
+            busy: Gauge::default(),
+            rejected: Counter::default(),
+        }
+    }
 }
 
 struct State {
-    queue: FairQueue<TenantId, Job>,
+    queue: FairQueue<TenantId, Waiting>,
     /// Workers that may still begin something dear.
     dear_places: usize,
     stopped: bool,
+}
+
+struct Waiting {
+    since: Instant,
+    dear: bool,
+    job: Job,
 }
 
 enum Job {
@@ -148,6 +176,7 @@ impl PasswordPool {
                 work: Condvar::new(),
                 params,
                 entropy,
+                counts: Counts::default(),
             }),
         };
         for number in 0..options.workers.get() {
@@ -161,6 +190,47 @@ impl PasswordPool {
                 .map_err(PasswordPoolError::Thread)?;
         }
         Ok(pool)
+    }
+
+    /// Adds what the pool counts.
+    pub fn register(&self, metrics: &mut MetricsBuilder, workers: NonZeroUsize) {
+        let counts = &self.shared.counts;
+        metrics.add_seconds(
+            "password_hash_wait",
+            "How long passwords waited for a worker",
+            counts.wait.clone(),
+        );
+        metrics.add_seconds(
+            "password_hash_work",
+            "How long hashing a password took",
+            counts.work.clone(),
+        );
+        metrics.add(
+            "password_hash_workers_busy",
+            "Workers that hash a password now",
+            counts.busy.clone(),
+        );
+        metrics.add(
+            "password_hash_rejected",
+            "Passwords that were turned away because the queue, or the tenant's share of it, was full",
+            counts.rejected.clone(),
+        );
+        let permits = Gauge::<i64>::default();
+        permits.set(i64::try_from(workers.get()).unwrap_or(i64::MAX));
+        metrics.add(
+            "password_hash_workers",
+            "Workers that hash passwords",
+            permits,
+        );
+        let shared = Arc::downgrade(&self.shared);
+        metrics.sample(
+            "password_hash_queue_length",
+            "Passwords that wait for a worker",
+            move || {
+                let waiting = shared.upgrade().map(|shared| shared.lock().queue.len());
+                metrics::sample_of(waiting)
+            },
+        );
     }
 
     async fn run<T>(
@@ -224,14 +294,20 @@ impl Shared {
     }
 
     fn enqueue(&self, tenant: TenantId, job: Job) -> Result<(), HashingError> {
+        let waiting = Waiting {
+            since: Instant::now(),
+            dear: job.is_dear(),
+            job,
+        };
         let mut state = self.lock();
         if state.stopped {
             return Err(HashingError::Stopped);
         }
-        if let Err(Full(job)) = state.queue.push(tenant, job) {
-            state.queue.retain(|waiting| !waiting.is_abandoned());
-            if state.queue.push(tenant, job).is_err() {
+        if let Err(Full(waiting)) = state.queue.push(tenant, waiting) {
+            state.queue.retain(|other| !other.job.is_abandoned());
+            if state.queue.push(tenant, waiting).is_err() {
                 drop(state);
+                self.counts.rejected.inc();
                 return Err(HashingError::Overloaded {
                     retry_after: self.jittered_second(),
                 });
@@ -257,11 +333,12 @@ impl Shared {
                 return None;
             }
             let room = state.dear_places > 0;
-            match state.queue.pop(|job| room || !job.is_dear()) {
-                Some(job) if job.is_abandoned() => {}
-                Some(job) => {
-                    let dear = job.is_dear();
+            match state.queue.pop(|waiting| room || !waiting.dear) {
+                Some(waiting) if waiting.job.is_abandoned() => {}
+                Some(Waiting { since, dear, job }) => {
                     state.dear_places -= usize::from(dear);
+                    drop(state);
+                    self.counts.wait.observe(since.elapsed().as_secs_f64());
                     return Some((job, dear));
                 }
                 None => {
@@ -284,9 +361,13 @@ impl Shared {
             }
             // A panic ends the job and its client's request; a worker less would slow everybody.
             let job = AssertUnwindSafe(|| self.carry_out(job, &mut memory));
+            self.counts.busy.inc();
+            let started = Instant::now();
             if catch_unwind(job).is_err() {
                 tracing::error!("hashing a password panicked");
             }
+            self.counts.work.observe(started.elapsed().as_secs_f64());
+            self.counts.busy.dec();
             if dear {
                 self.lock().dear_places += 1;
                 // A worker may have gone to sleep before something dear that it couldn't begin.

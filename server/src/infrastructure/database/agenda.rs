@@ -2,10 +2,7 @@ use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use tokenhouse_entity::tenant;
 
-use super::{
-    error::store_error,
-    tenants::{DatabaseTenants, read_tenant},
-};
+use super::{error::store_error, tenants::DatabaseTenants};
 use crate::{
     application::{
         error::StoreError,
@@ -56,9 +53,9 @@ impl Agenda for DatabaseTenants {
                 .await
                 .map_err(store_error)?;
             if claim.rows_affected > 0 {
-                claimed.push(read_tenant(row)?);
+                claimed.push(row);
             }
         }
-        Ok(claimed)
+        self.read_tenants(claimed).await
     }
 }

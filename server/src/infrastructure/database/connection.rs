@@ -10,7 +10,10 @@ use sea_orm::{
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::error::store_error;
-use crate::application::{error::StoreError, ports::Dependency};
+use crate::{
+    application::{error::StoreError, ports::Dependency},
+    infrastructure::metrics::MetricsBuilder,
+};
 
 /// SQLite reads in parallel but writes one at a time.
 const SQLITE_CONNECTIONS: u32 = 4;
@@ -45,6 +48,45 @@ impl Database {
 
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// Adds what is known of the pool.
+    pub fn register(&self, metrics: &mut MetricsBuilder) {
+        let pool = self.clone();
+        metrics.sample(
+            "database_connections",
+            "Connections to the database, by whether they are in use",
+            move || {
+                let (open, idle) = pool.open_and_idle();
+                let used = open.saturating_sub(idle);
+                [("idle", idle), ("used", used)]
+                    .map(|(state, count)| (Some(("state", state.to_owned())), f64::from(count)))
+                    .into()
+            },
+        );
+        let most = match self.dialect {
+            Dialect::Sqlite => SQLITE_CONNECTIONS,
+            Dialect::Postgres => POSTGRES_CONNECTIONS,
+        };
+        metrics.sample(
+            "database_connections_max",
+            "Connections to the database that an instance opens at most",
+            move || vec![(None, f64::from(most))],
+        );
+    }
+
+    fn open_and_idle(&self) -> (u32, u32) {
+        let (open, idle) = match self.dialect {
+            Dialect::Sqlite => {
+                let pool = self.connection.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            Dialect::Postgres => {
+                let pool = self.connection.get_postgres_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+        };
+        (open, u32::try_from(idle).unwrap_or(u32::MAX))
     }
 
     /// To be held while writing. Postgres needs none.

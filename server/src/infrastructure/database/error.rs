@@ -27,6 +27,8 @@ const CONSTRAINTS: &[(&str, &str)] = &[
         "signing_keys.tenant_id, signing_keys.algorithm",
     ),
     ("tag_keys_pkey", "tag_keys.tenant_id, tag_keys.id"),
+    ("domains_pkey", "domains.tenant_id, domains.id"),
+    ("hosts_pkey", "hosts.name"),
 ];
 
 /// A reference to a row that isn't there. SQLite doesn't say which, so neither do we.

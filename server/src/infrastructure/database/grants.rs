@@ -17,6 +17,7 @@ use crate::{
     domain::{
         claims::Audience,
         client::ClientId,
+        domain_name::DomainName,
         grant::{Floor, Grant, GrantSummary, GrantView},
         id::{GrantId, SessionId, UserId},
         refresh::{Family, Generation, LastRotation, SecretDigest},
@@ -35,6 +36,7 @@ impl Grants for TenantTx {
             client_id: Set(grant.client_id.as_str().to_owned()),
             scope: Set(grant.scope.to_string()),
             audience: Set(grant.audience.iter().collect::<Vec<_>>().join(" ")),
+            issuer_domain: Set(grant.issuer_domain.as_ref().map(ToString::to_string)),
             offline: Set(grant.offline),
             authenticated_at: Set(grant.authenticated_at.as_micros()),
             claims: Set(serde_json::to_string(&grant.claims)
@@ -65,6 +67,7 @@ impl Grants for TenantTx {
             id: GrantId::from_uuid(grant.id),
             scope: at.read("scope", Scopes::parse(&grant.scope))?,
             audience: read_audience(&grant.audience),
+            issuer_domain: read_issuer_domain(&grant)?,
             offline: grant.offline,
             authenticated_at: Timestamp::from_micros(grant.authenticated_at),
             claims: at.read("claims", serde_json::from_str(&grant.claims))?,
@@ -204,6 +207,21 @@ fn row(grant: &grant::Model) -> Row<'_> {
 
 pub(super) fn read_client_id(grant: &grant::Model) -> Result<ClientId, StoreError> {
     row(grant).read("client_id", ClientId::parse(&grant.client_id))
+}
+
+pub(super) fn read_issuer_domain(grant: &grant::Model) -> Result<Option<DomainName>, StoreError> {
+    read_domain_name(&grant.id, grant.issuer_domain.as_deref())
+}
+
+pub(super) fn read_domain_name(
+    id: &dyn std::fmt::Display,
+    text: Option<&str>,
+) -> Result<Option<DomainName>, StoreError> {
+    let at = Row {
+        table: "grants",
+        id,
+    };
+    at.read("issuer_domain", text.map(DomainName::stored).transpose())
 }
 
 /// The row as a family's durable bound.

@@ -9,6 +9,7 @@ mod client_secrets;
 mod clients;
 mod connection;
 mod consents;
+mod domains;
 mod error;
 mod floors;
 mod grants;

@@ -6,6 +6,7 @@ use tokenhouse_entity::{client, grant, session, user};
 
 use super::{
     clients::read_client,
+    grants::{read_domain_name, read_issuer_domain},
     row::{Row, time},
     tenant_tx::{TenantTx, column},
     users::read_user,
@@ -13,10 +14,13 @@ use super::{
 use crate::{
     application::{
         error::StoreError,
-        ports::{EndedSessions, SessionFilter, SessionView, Sessions, SweepBounds, SweptPart},
+        ports::{
+            EndedSessions, SessionClient, SessionFilter, SessionView, Sessions, SweepBounds,
+            SweptPart,
+        },
     },
     domain::{
-        client::{Client, ClientId},
+        client::ClientId,
         id::{GrantId, SessionId, UserId},
         secret::{BrowserSession, TokenDigest},
         session::Session,
@@ -97,16 +101,26 @@ impl Sessions for TenantTx {
         Ok(())
     }
 
-    async fn clients_of_session(&mut self, id: SessionId) -> Result<Vec<Client>, StoreError> {
+    async fn clients_of_session(
+        &mut self,
+        id: SessionId,
+    ) -> Result<Vec<SessionClient>, StoreError> {
         let query = self
             .find::<grant::Entity>()
             .filter(grant::Column::SessionId.eq(id.as_uuid()))
             .with(client::Entity);
-        let mut clients: Vec<Client> = Vec::new();
-        for (_, client) in self.all_of_two(query).await? {
+        let mut clients: Vec<SessionClient> = Vec::new();
+        for (grant, client) in self.all_of_two(query).await? {
             let Some(client) = client else { continue };
-            if !clients.iter().any(|known| known.id.as_str() == client.id) {
-                clients.push(read_client(&client)?);
+            let issuer_domain = read_issuer_domain(&grant)?;
+            let is_known = |known: &SessionClient| {
+                known.client.id.as_str() == client.id && known.issuer_domain == issuer_domain
+            };
+            if !clients.iter().any(is_known) {
+                clients.push(SessionClient {
+                    client: read_client(&client)?,
+                    issuer_domain,
+                });
             }
         }
         Ok(clients)
@@ -173,16 +187,17 @@ impl Sessions for TenantTx {
         let grants = self.rows_sql(LIVE_GRANTS_OF, both()).await?;
         let ended = self.rows_sql(END_SESSIONS_OF, both()).await?;
         self.execute_sql(REVOKE_GRANTS_OF, both()).await?;
-        let mut used: BTreeMap<String, BTreeSet<SessionId>> = BTreeMap::new();
+        let mut used = UsedClients::new();
         let mut ids = Vec::new();
         for grant in &grants {
             ids.push(GrantId::from_uuid(column(grant, "id")?));
             let session = SessionId::from_uuid(column(grant, "session_id")?);
-            used.entry(column(grant, "client_id")?)
-                .or_default()
-                .insert(session);
+            let client: String = column(grant, "client_id")?;
+            if client != ClientId::first_party().as_str() {
+                let client = (client, column(grant, "issuer_domain")?);
+                used.entry(client).or_default().insert(session);
+            }
         }
-        used.remove(ClientId::first_party().as_str());
         Ok(EndedSessions {
             sessions: ended
                 .iter()
@@ -221,8 +236,11 @@ impl Sessions for TenantTx {
     }
 }
 
+/// Clients by id and by the domain whose issuer they know, with the sessions that they were used in.
+type UsedClients = BTreeMap<(String, Option<String>), BTreeSet<SessionId>>;
+
 /// What counts of a user's grants: what expired by itself is nobody's to be told of.
-const LIVE_GRANTS_OF: &str = "SELECT id, session_id, client_id FROM grants \
+const LIVE_GRANTS_OF: &str = "SELECT id, session_id, client_id, issuer_domain FROM grants \
     WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL \
     AND idle_end > $3 AND absolute_end > $3";
 
@@ -242,22 +260,27 @@ const SWEEP_SESSIONS: &str = "DELETE FROM sessions \
 impl TenantTx {
     async fn clients_used(
         &self,
-        mut used: BTreeMap<String, BTreeSet<SessionId>>,
-    ) -> Result<Vec<(Client, Vec<SessionId>)>, StoreError> {
+        used: UsedClients,
+    ) -> Result<Vec<(SessionClient, Vec<SessionId>)>, StoreError> {
         if used.is_empty() {
             return Ok(Vec::new());
         }
         let query = self
             .find::<client::Entity>()
-            .filter(client::Column::Id.is_in(used.keys().cloned().collect::<Vec<_>>()));
+            .filter(client::Column::Id.is_in(used.keys().map(|(id, _)| id.clone())));
         let clients = self.all(query).await?;
-        clients
-            .iter()
-            .map(|row| {
-                let sessions = used.remove(&row.id).unwrap_or_default();
-                Ok((read_client(row)?, sessions.into_iter().collect()))
-            })
-            .collect()
+        let mut found = Vec::new();
+        for ((id, issuer_domain), sessions) in used {
+            let Some(row) = clients.iter().find(|row| row.id == id) else {
+                continue;
+            };
+            let client = SessionClient {
+                client: read_client(row)?,
+                issuer_domain: read_domain_name(&row.id, issuer_domain.as_deref())?,
+            };
+            found.push((client, sessions.into_iter().collect()));
+        }
+        Ok(found)
     }
 
     /// The last of `limit` ids of a table behind `after`, if there are as many before `end`. A sweep walks

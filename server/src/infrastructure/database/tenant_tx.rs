@@ -8,7 +8,7 @@ use sea_orm::{
     TryGetable, UpdateMany, Value,
     sea_query::{Expr, ExprTrait, IntoCondition, OnConflict},
 };
-use tokenhouse_entity::{TENANT_TABLES, TenantOwned, tenant};
+use tokenhouse_entity::{TENANT_TABLES, TenantOwned, host, tenant};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
@@ -238,6 +238,41 @@ impl TenantTx {
         Ok(())
     }
 
+    /// Makes the tenant the one that holds a host; a conflict when there is one already.
+    pub(super) async fn hold_host(&self, name: &str, is_issuer: bool) -> Result<(), StoreError> {
+        Insert::one(host::ActiveModel {
+            name: sea_orm::ActiveValue::Set(name.to_owned()),
+            owner_id: sea_orm::ActiveValue::Set(self.tenant.as_uuid()),
+            is_issuer: sea_orm::ActiveValue::Set(is_issuer),
+        })
+        .exec_without_returning(&self.tx)
+        .await
+        .map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Changes a host that the tenant holds, if it does.
+    pub(super) async fn change_host(&self, name: &str, is_issuer: bool) -> Result<(), StoreError> {
+        let change: UpdateMany<host::Entity> = host::Entity::update_many()
+            .col_expr(
+                host::Column::IsIssuer,
+                sea_orm::sea_query::Expr::value(is_issuer),
+            )
+            .filter(host::Column::Name.eq(name))
+            .filter(host::Column::OwnerId.eq(self.tenant.as_uuid()));
+        change.exec(&self.tx).await.map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Gives a host up, if the tenant holds it.
+    pub(super) async fn release_host(&self, name: &str) -> Result<(), StoreError> {
+        let delete: DeleteMany<host::Entity> = host::Entity::delete_many()
+            .filter(host::Column::Name.eq(name))
+            .filter(host::Column::OwnerId.eq(self.tenant.as_uuid()));
+        delete.exec(&self.tx).await.map_err(store_error)?;
+        Ok(())
+    }
+
     /// Deletes the tenant itself; everything it has goes with it. `false` when it is gone already.
     pub(super) async fn delete_directory_row(&self) -> Result<bool, StoreError> {
         let delete: DeleteMany<tenant::Entity> =
@@ -356,6 +391,10 @@ impl<Q: QueryOrder> Scoped<Q> {
     /// For ids that begin with the time.
     pub(super) fn latest_id_first<C: ColumnTrait>(self, id: C) -> Self {
         Self(self.0.order_by(id, Order::Desc))
+    }
+
+    pub(super) fn backwards<C: ColumnTrait>(self, column: C) -> Self {
+        Self(self.0.order_by(column, Order::Desc))
     }
 
     pub(super) fn in_order_of<C: ColumnTrait>(self, id: C) -> Self {

@@ -1,9 +1,9 @@
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select, Statement, UpdateMany, sea_query::Expr,
+    Select, Statement, TransactionTrait, UpdateMany, sea_query::Expr,
 };
-use tokenhouse_entity::tenant;
+use tokenhouse_entity::{host, tenant};
 
 use super::{
     connection::Database,
@@ -22,6 +22,7 @@ use crate::{
     },
     domain::{
         client::Client,
+        domain_name::DomainName,
         id::TenantId,
         tenant::{Policy, Slug, Tenant, TenantState},
         timestamp::Timestamp,
@@ -108,26 +109,45 @@ impl Tenants for DatabaseTenants {
         digest: &[u8; 32],
         now: Timestamp,
     ) -> Result<Option<Tenant>, StoreError> {
-        tenant::Entity::find()
+        let found = tenant::Entity::find()
             .filter(tenant::Column::CreationDigest.eq(digest.to_vec()))
             .filter(tenant::Column::CreationEndsAt.gt(now.as_micros()))
             .filter(tenant::Column::DeletedAt.is_null())
             .one(self.db.connection())
             .await
-            .map_err(store_error)?
-            .map(read_tenant)
-            .transpose()
+            .map_err(store_error)?;
+        let found = self.read_tenants(found.into_iter().collect()).await?;
+        Ok(found.into_iter().next())
     }
 
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
-        tenant::Entity::find()
+        // One query: what a tenant holds must not be of another moment than the tenant.
+        let found = tenant::Entity::find()
             .filter(tenant::Column::Slug.eq(slug.as_str()))
-            .one(self.db.connection())
+            .find_with_related(host::Entity)
+            .all(self.db.connection())
             .await
-            .map_err(store_error)?
-            .map(read_tenant)
+            .map_err(store_error)?;
+        found
+            .into_iter()
+            .next()
+            .map(|(row, hosts)| read_tenant(row, &hosts))
             .transpose()
     }
+
+    async fn slug_at(&self, domain: &DomainName) -> Result<Option<Slug>, StoreError> {
+        let found = host::Entity::find_by_id(domain.as_str())
+            .find_also_related(tenant::Entity)
+            .one(self.db.connection())
+            .await
+            .map_err(store_error)?;
+        let owner = found.and_then(|(_, owner)| owner);
+        // An ended tenant has no slug.
+        let owner = owner.filter(|owner| owner.deleted_at.is_none());
+        owner.as_ref().map(read_slug).transpose()
+    }
+
+    async fn forget_domain(&self, _: &Slug, _: &DomainName) {}
 
     async fn page(
         &self,
@@ -230,6 +250,7 @@ impl Tenants for DatabaseTenants {
             return Ok(false);
         };
         let _turn = self.db.turn_to_write().await;
+        let tx = self.db.connection().begin().await.map_err(store_error)?;
         let ended = tenant::Entity::update_many()
             .col_expr(
                 tenant::Column::Slug,
@@ -251,9 +272,16 @@ impl Tenants for DatabaseTenants {
             .col_expr(tenant::Column::KeysDueAt, Expr::value(Option::<i64>::None))
             .filter(tenant::Column::Id.eq(tenant.id.as_uuid()))
             .filter(tenant::Column::DeletedAt.is_null())
-            .exec(self.db.connection())
+            .exec(&tx)
             .await
             .map_err(store_error)?;
+        // Its hosts are free at once, not only when its rows are gone.
+        host::Entity::delete_many()
+            .filter(host::Column::OwnerId.eq(tenant.id.as_uuid()))
+            .exec(&tx)
+            .await
+            .map_err(store_error)?;
+        tx.commit().await.map_err(store_error)?;
         Ok(ended.rows_affected > 0)
     }
 
@@ -341,10 +369,9 @@ impl DatabaseTenants {
             .await
             .map_err(store_error)?;
         let at = |tenant: Tenant| (TenantPosition::Slug(tenant.slug.clone()), tenant);
-        rows.into_iter()
-            .take_while(|row| row.slug.as_str() < end)
-            .map(|row| read_tenant(row).map(at))
-            .collect()
+        let rows = rows.into_iter().take_while(|row| row.slug.as_str() < end);
+        let tenants = self.read_tenants(rows.collect()).await?;
+        Ok(tenants.into_iter().map(at).collect())
     }
 
     /// In order of name, behind this one and before `end`.
@@ -367,16 +394,39 @@ impl DatabaseTenants {
             .all(connection)
             .await
             .map_err(store_error)?;
-        rows.into_iter()
+        let rows = rows
+            .into_iter()
             .take_while(|row| row.search_name.as_str() < end)
             // They have no name, so no page has any of them but one that begins before all names.
-            .filter(|row| row.deleted_at.is_none())
-            .map(|row| {
-                let name = row.search_name.clone();
-                let tenant = read_tenant(row)?;
-                Ok((TenantPosition::Name(name, tenant.slug.clone()), tenant))
-            })
-            .collect()
+            .filter(|row| row.deleted_at.is_none());
+        let (names, rows): (Vec<_>, Vec<_>) =
+            rows.map(|row| (row.search_name.clone(), row)).unzip();
+        let tenants = self.read_tenants(rows).await?;
+        let at = |(name, tenant): (String, Tenant)| {
+            (TenantPosition::Name(name, tenant.slug.clone()), tenant)
+        };
+        Ok(names.into_iter().zip(tenants).map(at).collect())
+    }
+
+    /// Tenants with what they hold, in the order of their rows.
+    pub(super) async fn read_tenants(
+        &self,
+        rows: Vec<tenant::Model>,
+    ) -> Result<Vec<Tenant>, StoreError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let hosts = host::Entity::find()
+            .filter(host::Column::OwnerId.is_in(rows.iter().map(|row| row.id)))
+            .all(self.db.connection())
+            .await
+            .map_err(store_error)?;
+        let read = |row: tenant::Model| {
+            let own = hosts.iter().filter(|host| host.owner_id == row.id);
+            let own: Vec<_> = own.cloned().collect();
+            read_tenant(row, &own)
+        };
+        rows.into_iter().map(read).collect()
     }
 }
 
@@ -401,14 +451,36 @@ fn state_name(state: TenantState) -> &'static str {
     }
 }
 
-pub(super) fn read_tenant(row: tenant::Model) -> Result<Tenant, StoreError> {
+fn read_slug(row: &tenant::Model) -> Result<Slug, StoreError> {
+    let at = Row {
+        table: "tenants",
+        id: &row.id,
+    };
+    at.read("slug", Slug::parse(&row.slug))
+}
+
+/// A tenant, which holds these hosts.
+pub(super) fn read_tenant(row: tenant::Model, hosts: &[host::Model]) -> Result<Tenant, StoreError> {
     let at = Row {
         table: "tenants",
         id: &row.id,
     };
     Ok(Tenant {
         id: TenantId::from_uuid(row.id),
-        slug: at.read("slug", Slug::parse(&row.slug))?,
+        slug: read_slug(&row)?,
+        domains: hosts
+            .iter()
+            .map(|host| {
+                let at = Row {
+                    table: "hosts",
+                    id: &host.name,
+                };
+                Ok((
+                    at.read("name", DomainName::stored(&host.name))?,
+                    host.is_issuer,
+                ))
+            })
+            .collect::<Result<_, StoreError>>()?,
         state: match row.state.as_str() {
             ACTIVE => TenantState::Active,
             SUSPENDED => TenantState::Suspended,

@@ -16,6 +16,7 @@ use url::Url;
 
 use super::{
     names::{Names, SystemNames},
+    resolver::NameServers,
     rules::{Refusal, Rules},
 };
 use crate::{
@@ -59,8 +60,10 @@ enum Trouble {
     Status(u16),
     #[error("the answer is compressed although we said that we take none")]
     Compressed,
-    #[error("the answer is longer than {MAX_BODY} bytes")]
-    TooLong,
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+    #[error("the answer is no text")]
+    NotText,
     #[error("the answer is no JSON")]
     NotJson(#[source] serde_json::Error),
     #[error("the exchange took longer than {WHOLE_EXCHANGE:?}")]
@@ -114,8 +117,13 @@ pub fn tls_with(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
 
 impl Fetcher {
     /// Trusts the certificate authorities that Mozilla trusts.
-    pub fn new(networks: Networks) -> Result<Self, rustls::Error> {
-        Self::with(networks, Arc::new(SystemNames::default()), public_roots())
+    /// Looks names up at these servers, or without any as the system does.
+    pub fn new(networks: Networks, name_servers: &[SocketAddr]) -> Result<Self, rustls::Error> {
+        let names: Arc<dyn Names> = match name_servers {
+            [] => Arc::new(SystemNames::default()),
+            servers => Arc::new(NameServers::new(servers.to_vec())),
+        };
+        Self::with(networks, names, public_roots())
     }
 
     /// As [`new`](Self::new), with names and certificate authorities of the caller's.
@@ -156,6 +164,27 @@ impl Fetcher {
             .build()?)
     }
 
+    /// The text at a URL. `Failed` unless it answers 200 with UTF-8 of at most `longest` bytes within 3 s.
+    pub(super) async fn get_text(
+        &self,
+        url: &Url,
+        longest: usize,
+    ) -> Result<String, OutboundError> {
+        let exchange = async {
+            let request = self
+                .client(url)
+                .await?
+                .get(url.clone())
+                .header(ACCEPT, "text/plain, */*")
+                .header(ACCEPT_ENCODING, "identity");
+            let response = request.send().await?;
+            expect(&response, &[StatusCode::OK])?;
+            let body = read(response, longest).await?;
+            String::from_utf8(body).map_err(|_| Trouble::NotText)
+        };
+        self.bounded(url, exchange).await
+    }
+
     async fn get(&self, url: &Url) -> Result<Value, Trouble> {
         let request = self
             .client(url)
@@ -165,7 +194,7 @@ impl Fetcher {
             .header(ACCEPT_ENCODING, "identity");
         let response = request.send().await?;
         expect(&response, &[StatusCode::OK])?;
-        let body = read(response).await?;
+        let body = read(response, MAX_BODY).await?;
         // Nesting is bounded by the parser (128 levels), everything else by the length.
         serde_json::from_slice(&body).map_err(Trouble::NotJson)
     }
@@ -229,7 +258,7 @@ fn expect(response: &Response, expected: &[StatusCode]) -> Result<(), Trouble> {
 }
 
 /// Reads an answer. Nothing is unpacked, so what is counted is what is kept.
-async fn read(mut response: Response) -> Result<Vec<u8>, Trouble> {
+async fn read(mut response: Response, longest: usize) -> Result<Vec<u8>, Trouble> {
     let plain = |coding: &[u8]| coding.eq_ignore_ascii_case(b"identity");
     if let Some(coding) = response.headers().get(CONTENT_ENCODING)
         && !plain(coding.as_bytes())
@@ -238,8 +267,8 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Trouble> {
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(Trouble::TooLong);
+        if body.len() + chunk.len() > longest {
+            return Err(Trouble::TooLong(longest));
         }
         body.extend_from_slice(&chunk);
     }

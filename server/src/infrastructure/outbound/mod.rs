@@ -7,13 +7,16 @@
 
 mod addresses;
 mod client_keys;
+mod domain_evidence;
 mod fetcher;
 mod lanes;
 mod logout_queue;
 mod names;
+mod resolver;
 mod rules;
 
 pub use client_keys::FetchedClientKeys;
+pub use domain_evidence::PublishedEvidence;
 pub use fetcher::{Fetcher, public_roots, tls_with};
 pub use logout_queue::{DEFAULT_CAPACITY, LogoutQueue};
 

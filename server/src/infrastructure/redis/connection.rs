@@ -12,6 +12,8 @@ use redis::{
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
 };
 
+use tracing::Instrument;
+
 use crate::application::{error::StoreError, ports::Dependency};
 
 /// Longer than a healthy Redis ever takes, shorter than a client's patience. A call that was given
@@ -145,8 +147,10 @@ impl RedisConnection {
     pub(super) async fn call(&self, command: &Cmd) -> Result<Value, RedisError> {
         // A clone shares the connection. What the server refuses comes as a value at this level.
         let mut manager = self.manager();
+        let span = tracing::info_span!("redis", otel.kind = "client", db.system = "redis");
         let result = manager
             .req_packed_command(command)
+            .instrument(span)
             .await
             .and_then(Value::extract_error);
         if let Err(error) = &result

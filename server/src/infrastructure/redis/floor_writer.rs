@@ -24,6 +24,7 @@ use crate::{
         refresh::Generation,
         timestamp::Timestamp,
     },
+    infrastructure::metrics::{self, MetricsBuilder},
 };
 
 /// How long floors are gathered before they are written.
@@ -82,6 +83,16 @@ impl FloorWriter {
         });
         let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
         Self { shared, task }
+    }
+
+    /// Adds what is known of the queue.
+    pub fn register(&self, metrics: &mut MetricsBuilder) {
+        let shared = Arc::downgrade(&self.shared);
+        metrics.sample(
+            "floor_backlog",
+            "Refresh families whose floor is not written to the database yet",
+            move || metrics::sample_of(shared.upgrade().map(|shared| shared.lock().floors.len())),
+        );
     }
 
     /// Takes a floor to be written within a second.

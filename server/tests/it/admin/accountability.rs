@@ -131,6 +131,7 @@ async fn sign_in(installation: &Installation, tenant: &Tenant, user: &str, count
             client_id: ClientId::first_party(),
             scope: Scopes::from_names(&["openid"]),
             audience: Audience::of(Vec::new()),
+            issuer_domain: None,
             offline: false,
             authenticated_at: now,
             claims: ClaimsRequest::default(),

@@ -20,6 +20,7 @@ pub(super) enum What {
     ClientId,
     RegisteredClientId,
     SecretId,
+    Domain,
     SessionId,
     GrantId,
     ConsentId,
@@ -108,6 +109,10 @@ impl Artefacts {
         another.tokens(&mut Browser::new(tenant), &email, &[]).await;
         registration(tenant, &mut values).await;
         operator(tenant, Method::POST, "/keys", Some(json!({}))).await;
+        for name in ["login", "pages"] {
+            let body = json!({ "domain": format!("{name}.{}.example", tenant.slug) });
+            operator(tenant, Method::POST, "/domains", Some(body)).await;
+        }
         let mut artefacts = Self {
             tenant: tenant.clone(),
             values,
@@ -167,6 +172,12 @@ impl Artefacts {
                 "id",
             ),
             (
+                What::Domain,
+                "list_domains",
+                "/domains".to_owned(),
+                "domain",
+            ),
+            (
                 What::InvitationId,
                 "list_invitations",
                 format!("/invitations?email={email}"),
@@ -207,11 +218,13 @@ impl Artefacts {
 
     async fn read_etags(&mut self) {
         let (client, user) = (&self.values[&What::ClientId], &self.values[&What::UserId]);
+        let domain = &self.values[&What::Domain];
         for (operation, path) in [
             ("update_tenant", String::new()),
             ("update_settings", "/settings".to_owned()),
             ("update_client", format!("/clients/{client}")),
             ("update_user", format!("/users/{user}")),
+            ("update_domain", format!("/domains/{domain}")),
         ] {
             let answer = ask(&self.tenant, 0, OPERATOR_TOKEN, Method::GET, &path, None).await;
             assert_ne!(answer.header("etag"), "", "{operation}");

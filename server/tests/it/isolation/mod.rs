@@ -156,6 +156,7 @@ fn nothing(what: What) -> String {
         | What::InitialTokenId
         | What::InvitationId => "01900000-0000-7000-8000-000000000000",
         What::ClientId | What::RegisteredClientId => "c_AAAAAAAAAAAAAAAAAAAA",
+        What::Domain => "login.nowhere.example",
         What::Email => "nobody@nowhere.example",
         What::ExternalId => "external-nobody",
         What::KeyId => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",

@@ -126,6 +126,7 @@ const NEUTRAL: &[&str] = &[
     "id_token_ttl",
     "initiate_login_uri",
     "introspection",
+    "issuer",
     "invitations_max_pending",
     "jwks",
     "jwks_max_age",
@@ -202,6 +203,7 @@ fn artefact_named(name: &str) -> Option<What> {
         "external_id" => What::ExternalId,
         "client_id" => What::ClientId,
         "secret_id" => What::SecretId,
+        "domain" => What::Domain,
         "session_id" => What::SessionId,
         "grant_id" => What::GrantId,
         "consent_id" => What::ConsentId,
@@ -224,13 +226,13 @@ fn artefact_named(name: &str) -> Option<What> {
 const NAMES_OF_NEW_THINGS: &[(&str, &str)] = &[
     ("create_user", "email"),
     ("create_user", "external_id"),
-    ("import_users", "email"),
-    ("import_users", "external_id"),
     ("update_user", "email"),
     ("update_user", "external_id"),
     ("signup", "email"),
     ("create_invitation", "email"),
     ("create_client", "client_id"),
+    // Anybody may claim it; who proves it, holds it.
+    ("create_domain", "domain"),
     // The address names the client; the body repeats it.
     ("update_client", "client_id"),
 ];
@@ -242,6 +244,9 @@ const TAKE_NOTHING: &[&str] = &[
     "get_jwks",
     "get_openid_configuration",
     "get_openid_configuration_well_known_first",
+    "get_openapi_json",
+    "get_openapi_yaml",
+    "get_tenant_openapi_json",
 ];
 
 /// What a browser at the hosted pages holds; the document has no scheme for it, for no client sends it.

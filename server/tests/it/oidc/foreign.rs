@@ -153,6 +153,22 @@ async fn chromium_of_debian() {
     node("chromium.mjs", &stage.settings).await;
 }
 
+/// "Authorize" of a tenant's Swagger UI signs in there, and then its requests are the user's.
+#[tokio::test(flavor = "multi_thread")]
+async fn swagger_ui_in_chromium_of_debian() {
+    let mut stage = stage().await;
+    let members = json!({
+        "application_type": "native",
+        "redirect_uris": [format!("{}/docs/oauth2-redirect.html", stage.tenant.issuer())],
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code"],
+    });
+    let docs = Rp::new(&stage.tenant, members).await;
+    stage.settings["docs"] = json!({ "client_id": docs.id });
+    stage.settings["chromium"] = json!(store_url("TOKENHOUSE_TEST_CHROMIUM"));
+    node("swagger-ui.mjs", &stage.settings).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn authlib_of_pypi() {
     let stage = stage().await;

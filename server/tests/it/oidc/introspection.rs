@@ -133,7 +133,7 @@ async fn a_token_is_known_to_those_whom_it_concerns() {
         ("client_id", json!(rp.id)),
         ("scope", json!("orders")),
         ("token_type", json!("Bearer")),
-        ("aud", json!(resource)),
+        ("aud", json!([resource])),
         ("iss", json!(tenant.issuer())),
     ] {
         assert_eq!(told[name], value, "{name}");

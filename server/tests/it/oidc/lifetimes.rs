@@ -96,7 +96,11 @@ async fn each_lifetime_of_a_client_is_its_own(installation: Installation) {
         }
     }
     // No token outlives its grant: what is left of it is less than the client's 120 seconds.
-    let left = lifetimes(&rp, &busy).await;
+    // What introspection says of a refresh token comes from the floor, which is written behind the answer.
+    let left = [
+        lifetime(&claims(&busy.access_token)),
+        busy.body["expires_in"].as_i64().unwrap(),
+    ];
     // The claims are cut to seconds, so the two may differ by one.
     let alike = (left[0] - left[1]).abs() <= 1;
     assert!((30..=97).contains(&left[0]) && alike, "{left:?}");

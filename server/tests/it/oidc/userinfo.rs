@@ -82,6 +82,10 @@ async fn the_token_comes_in_one_of_two_ways_and_never_in_the_query() {
     let bare = client.get(&format!("{path}?access_token={token}")).await;
     assert_eq!(bare.status.as_u16(), 401);
     assert_eq!(bare.header("www-authenticate"), "Bearer");
+    assert_eq!(
+        bare.body["error"], "invalid_token",
+        "a body as the document has it"
+    );
     assert!(!bare.text.contains(&token));
     let request = client
         .request(reqwest::Method::GET, &path)

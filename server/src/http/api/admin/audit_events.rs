@@ -116,6 +116,8 @@ impl AuditEventsApi {
     }
 
     /// Read an audit event
+    ///
+    /// One entry of the log, as the list has it.
     #[oai(
         path = "/admin/v1/tenants/:tenant/audit-events/:event_id",
         method = "get",

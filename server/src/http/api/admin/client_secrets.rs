@@ -55,6 +55,17 @@ refusals! {
 }
 
 refusals! {
+    /// Refusals of the list of secrets.
+    ListSecretsRefusals {
+        401 => "No credential that counts for this tenant.",
+        403 => "The token lacks the scope `tokenhouse:admin:read`.",
+        404 => "No such tenant or client.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+refusals! {
     /// Refusals of an operation on secrets.
     SecretRefusals {
         401 => "No credential that counts for this tenant.",
@@ -117,7 +128,7 @@ impl ClientSecretsApi {
         tenant: Administered,
         /// The client.
         client_id: Segment<6>,
-    ) -> Result<Answer<200, ClientSecretPage>, Refused<SecretRefusals>> {
+    ) -> Result<Answer<200, ClientSecretPage>, Refused<ListSecretsRefusals>> {
         let client = clients::find(&app, tenant.tenant(), &client_id.0).await?;
         let counting = client.secrets.counting(app.now());
         Ok(Answer::new(ClientSecretPage {

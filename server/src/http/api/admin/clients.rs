@@ -120,6 +120,7 @@ impl ClientsApi {
                 client.id
             );
             Answer::new(ClientView::new(client, secret.as_ref()))
+                .header(header::ETAG, &clients::version(client))
                 .header(header::LOCATION, &location)
         };
         Ok(key.once(&app, &tenant, draft, render).await?)
@@ -169,6 +170,8 @@ impl ClientsApi {
     }
 
     /// Read a client
+    ///
+    /// All its effective metadata, defaults included; never its secrets.
     #[oai(
         path = "/admin/v1/tenants/:tenant/clients/:client_id",
         method = "get",

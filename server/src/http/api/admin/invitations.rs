@@ -330,7 +330,7 @@ impl CreatedInvitationView {
         let token = token.expose();
         Self {
             invitation: InvitationView::new(invitation, now),
-            link: format!("{}/signup?invitation={token}", tenant.issuer().as_str()),
+            link: format!("{}/signup?invitation={token}", tenant.base()),
             token: token.to_owned(),
         }
     }

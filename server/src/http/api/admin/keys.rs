@@ -131,6 +131,8 @@ impl KeysApi {
     }
 
     /// Read a signing key
+    ///
+    /// Its public half and where it is in its life; nobody ever gets the private half.
     #[oai(
         path = "/admin/v1/tenants/:tenant/keys/:kid",
         method = "get",

@@ -3,6 +3,7 @@
 pub mod audit_events;
 pub mod client_secrets;
 pub mod clients;
+pub mod domains;
 pub mod invitations;
 pub mod keys;
 pub mod master_keys;

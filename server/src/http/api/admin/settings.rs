@@ -61,6 +61,8 @@ refusals! {
 #[OpenApi(tag = "Tag::Settings")]
 impl SettingsApi {
     /// Read the settings
+    ///
+    /// All of them, those that were never changed with their defaults.
     #[oai(
         path = "/admin/v1/tenants/:tenant/settings",
         method = "get",

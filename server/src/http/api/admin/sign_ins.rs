@@ -98,6 +98,8 @@ impl SignInsApi {
     }
 
     /// Read a session
+    ///
+    /// Ended ones too, until they are forgotten.
     #[oai(
         path = "/admin/v1/tenants/:tenant/sessions/:session_id",
         method = "get",
@@ -203,6 +205,8 @@ impl SignInsApi {
     }
 
     /// Read a grant
+    ///
+    /// Revoked ones too, until they are forgotten. Never a token.
     #[oai(
         path = "/admin/v1/tenants/:tenant/grants/:grant_id",
         method = "get",

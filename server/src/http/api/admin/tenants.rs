@@ -163,6 +163,8 @@ impl TenantsApi {
     }
 
     /// Read a tenant
+    ///
+    /// As it is now, whether it serves or not.
     #[oai(
         path = "/admin/v1/tenants/:tenant",
         method = "get",
@@ -248,7 +250,7 @@ impl TenantsApi {
         let tenant =
             tenants::set_state(&app, operator.0, &tenant, TenantState::Suspended, app.now())
                 .await?;
-        Ok(Answer::new(TenantView::of(&app, &tenant)))
+        Ok(answer(&app, &tenant))
     }
 
     /// Resume a tenant
@@ -268,7 +270,7 @@ impl TenantsApi {
     ) -> Result<Answer<200, TenantView>, Refused<TenantRefusals>> {
         let tenant =
             tenants::set_state(&app, operator.0, &tenant, TenantState::Active, app.now()).await?;
-        Ok(Answer::new(TenantView::of(&app, &tenant)))
+        Ok(answer(&app, &tenant))
     }
 }
 
@@ -278,10 +280,10 @@ fn created(app: &App, tenant: &Tenant) -> Answer<201, TenantView> {
         app.public_url.as_str().trim_end_matches('/'),
         tenant.slug
     );
-    Answer::new(TenantView::of(app, tenant)).header(header::LOCATION, &location)
+    answer(app, tenant).header(header::LOCATION, &location)
 }
 
-fn answer(app: &App, tenant: &Tenant) -> Answer<200, TenantView> {
+fn answer<const STATUS: u16>(app: &App, tenant: &Tenant) -> Answer<STATUS, TenantView> {
     Answer::new(TenantView::of(app, tenant)).header(header::ETAG, &tenants::version(tenant))
 }
 
@@ -380,7 +382,7 @@ impl From<CreateTenantBody> for CreateTenant {
 
 /// Whether a tenant serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
-#[oai(rename_all = "snake_case")]
+#[oai(rename = "TenantState", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum TenantStateView {
     /// It serves its users.

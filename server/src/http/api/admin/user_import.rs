@@ -18,7 +18,10 @@ use poem::{
 };
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi,
-    registry::{MetaMediaType, MetaRequest, MetaResponse, MetaResponses, Registry},
+    registry::{
+        MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef,
+        Registry,
+    },
     types::{Example, Type},
 };
 use serde::Serialize;
@@ -330,6 +333,12 @@ impl Import {
     }
 }
 
+/// Lines are no JSON value: to clients that are generated they are bytes, with a schema for one line.
+fn lines() -> MetaSchemaRef {
+    let schema = MetaSchema::new_with_format("string", "binary");
+    MetaSchemaRef::Inline(Box::new(schema))
+}
+
 /// A body of lines.
 #[derive(Debug)]
 pub struct NdjsonBody {
@@ -350,10 +359,10 @@ impl<'a> ApiExtractor<'a> for NdjsonBody {
 
     fn request_meta() -> Option<MetaRequest> {
         Some(MetaRequest {
-            description: Some("One user a line."),
+            description: Some("One user a line, each a `CreateUserBody`."),
             content: vec![MetaMediaType {
                 content_type: NDJSON,
-                schema: CreateUserBody::schema_ref(),
+                schema: lines(),
             }],
             required: true,
         })
@@ -392,12 +401,12 @@ impl ApiResponse for NdjsonAnswer {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "A result for each line, and at the end a line with the summary.",
+                description: "An `ImportLine` for each line, and at the end one with the summary.",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType {
                     content_type: NDJSON,
-                    schema: ImportLine::schema_ref(),
+                    schema: lines(),
                 }],
                 headers: vec![],
             }],

@@ -187,6 +187,8 @@ impl UsersApi {
     }
 
     /// Read a user
+    ///
+    /// With its profile, roles and state; never what is kept of its password.
     #[oai(
         path = "/admin/v1/tenants/:tenant/users/:user_id",
         method = "get",

@@ -36,7 +36,7 @@ use crate::{
             tenant::TenantPath,
         },
         respond::{
-            answer::{Answer, Done, refusals},
+            answer::{Answer, Done, Refusals, refusals},
             oauth::{OAuthProblem, OAuthRefused},
         },
     },
@@ -61,6 +61,17 @@ refusals! {
 refusals! {
     /// Refusals of user info.
     UserInfoRefusals {
+        401 => "No access token, or one that does not count (RFC 6750 §3.1).",
+        403 => "The token was not granted `openid`.",
+        404 => "No such tenant.",
+        500 => "A fault of the server.",
+        503 => "A store does not answer. Try again later.",
+    }
+}
+
+refusals! {
+    /// Refusals of user info by POST.
+    PostedUserInfoRefusals {
         400 => "The token was sent in more than one way.",
         401 => "No access token, or one that does not count (RFC 6750 §3.1).",
         403 => "The token was not granted `openid`.",
@@ -176,7 +187,7 @@ impl OAuthApi {
         tenant: TenantPath,
         bearer: BearerToken,
         form: UserInfoBody,
-    ) -> Result<UserInfoAnswer, OAuthRefused<UserInfoRefusals>> {
+    ) -> Result<UserInfoAnswer, OAuthRefused<PostedUserInfoRefusals>> {
         let posted = form.0.as_deref();
         let token = match (bearer.0.as_deref(), posted) {
             (Some(_), Some(_)) => {
@@ -190,11 +201,11 @@ impl OAuthApi {
     }
 }
 
-async fn answer_userinfo(
+async fn answer_userinfo<R: Refusals>(
     app: &App,
     tenant: &TenantPath,
     token: Option<&str>,
-) -> Result<UserInfoAnswer, OAuthRefused<UserInfoRefusals>> {
+) -> Result<UserInfoAnswer, OAuthRefused<R>> {
     let token = token.ok_or(OAuthError::Refused(Refusal::NoToken))?;
     let info = userinfo::userinfo(app, &tenant.0, token, app.now()).await?;
     Ok(UserInfoAnswer(info))

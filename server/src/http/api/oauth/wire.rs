@@ -5,7 +5,9 @@ use poem_openapi::{Object, types::Example};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::application::token::TokenResponse;
+use crate::{
+    application::token::TokenResponse, http::api::session::profile_wire::PostalAddressView,
+};
 
 /// The form of the token endpoint.
 #[derive(Debug, Object)]
@@ -182,9 +184,9 @@ pub(super) struct IntrospectionView {
     iat: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<String>,
-    /// One audience, or a list.
+    /// Whom the token is for. Always a list, also of one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    aud: Option<poem_openapi::types::Any<Value>>,
+    aud: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     iss: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -208,6 +210,15 @@ impl From<Map<String, Value>> for IntrospectionView {
     fn from(members: Map<String, Value>) -> Self {
         let text = |name: &str| members.get(name)?.as_str().map(str::to_owned);
         let number = |name: &str| members.get(name)?.as_i64();
+        // A claim may be a text where it could be a list.
+        let texts = |name: &str| match members.get(name)? {
+            Value::String(text) => Some(vec![text.clone()]),
+            Value::Array(all) => {
+                let texts = all.iter().filter_map(Value::as_str);
+                Some(texts.map(str::to_owned).collect())
+            }
+            _ => None,
+        };
         Self {
             active: members.get("active") == Some(&Value::Bool(true)),
             scope: text("scope"),
@@ -216,17 +227,13 @@ impl From<Map<String, Value>> for IntrospectionView {
             exp: number("exp"),
             iat: number("iat"),
             sub: text("sub"),
-            aud: members.get("aud").cloned().map(poem_openapi::types::Any),
+            aud: texts("aud"),
             iss: text("iss"),
             jti: text("jti"),
             sid: text("sid"),
             auth_time: number("auth_time"),
             acr: text("acr"),
-            amr: members.get("amr").and_then(Value::as_array).map(|all| {
-                all.iter()
-                    .filter_map(|one| one.as_str().map(str::to_owned))
-                    .collect()
-            }),
+            amr: texts("amr"),
             tenant: text("tenant"),
         }
     }
@@ -243,6 +250,7 @@ impl Example for IntrospectionView {
             exp: Some(1_795_000_900),
             iat: Some(1_795_000_000),
             sub: text("01a1f6b2-5f00-7a3c-8d4e-0f1a2b3c4d5e"),
+            aud: Some(vec!["https://id.example.com/t/acme".to_owned()]),
             iss: text("https://id.example.com/t/acme"),
             ..Self::default()
         }
@@ -275,19 +283,7 @@ pub(super) struct UserInfoClaims {
     email_verified: Option<bool>,
     phone_number: Option<String>,
     phone_number_verified: Option<bool>,
-    address: Option<AddressView>,
-}
-
-/// A postal address (OIDC Core §5.1.1).
-#[derive(Debug, Object)]
-#[oai(rename = "Address", skip_serializing_if_is_none)]
-pub(super) struct AddressView {
-    formatted: Option<String>,
-    street_address: Option<String>,
-    locality: Option<String>,
-    region: Option<String>,
-    postal_code: Option<String>,
-    country: Option<String>,
+    address: Option<PostalAddressView>,
 }
 
 impl Example for UserInfoClaims {

@@ -16,6 +16,7 @@ use crate::{
         claims::Audience,
         claims_request::ClaimsRequest,
         client::{Client, ClientId},
+        custom_domain::HeldDomains,
         email::EmailAddress,
         grant::Grant,
         id::{GrantId, SessionId, TenantId, UserId},
@@ -133,6 +134,7 @@ pub(super) fn tenant(slug: &str) -> Tenant {
         updated_at: now(),
         keys_version: 0,
         jwks_cached_until: None,
+        domains: HeldDomains::default(),
     }
 }
 
@@ -208,6 +210,7 @@ pub(super) fn grant(session: &Session) -> Grant {
         client_id: ClientId::first_party(),
         scope: Scopes::from_names(&["openid", "email"]),
         audience: Audience::One("https://api.example.com".to_owned()),
+        issuer_domain: None,
         offline: false,
         authenticated_at: session.authenticated_at,
         claims: ClaimsRequest::default(),

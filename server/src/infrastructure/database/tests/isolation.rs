@@ -52,7 +52,7 @@ async fn a_unit_of_work_changes_one_tenant(db: Fixture) {
 
     let mut work = store.view(&acme).await.unwrap();
     let view = work.grant(grant.id).await.unwrap().unwrap();
-    assert_eq!(view.ended(None), None);
+    assert_eq!(view.ended(&acme), None);
 }
 
 async fn rows_cant_refer_to_another_tenant(db: Fixture) {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     application::ports::{Freshness, Store, Views},
-    infrastructure::views::CachedViews,
+    infrastructure::{metrics::CacheLookups, views::CachedViews},
 };
 
 on_both!(
@@ -19,7 +19,7 @@ async fn what_is_cached_is_forgotten_or_read_anew_on_demand(db: Fixture) {
     let acme = new_tenant(&db, "acme").await;
     let (_, session, grant) = sign_in(&db, &acme, "ada@example.com").await;
     let store = Arc::new(DatabaseStore::new(db.clone()));
-    let views = CachedViews::new(store.clone());
+    let views = CachedViews::new(store.clone(), &CacheLookups::default());
     let is_revoked = async |freshness| {
         let view = views.grant(&acme, grant.id, freshness).await.unwrap();
         view.unwrap().revoked_at.is_some()
@@ -46,7 +46,10 @@ async fn tenants_share_no_entry(db: Fixture) {
     let acme = new_tenant(&db, "acme").await;
     let other = new_tenant(&db, "other").await;
     let (_, session, grant) = sign_in(&db, &acme, "ada@example.com").await;
-    let views = CachedViews::new(Arc::new(DatabaseStore::new(db.clone())));
+    let views = CachedViews::new(
+        Arc::new(DatabaseStore::new(db.clone())),
+        &CacheLookups::default(),
+    );
     for freshness in [Freshness::Recent, Freshness::Now, Freshness::Recent] {
         let view = views.grant(&acme, grant.id, freshness).await.unwrap();
         assert!(view.is_some());

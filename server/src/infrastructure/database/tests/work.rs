@@ -273,7 +273,10 @@ async fn all_sessions_of_a_user_end_at_once(db: Fixture) {
     let [(app, used_in)] = &ended.clients[..] else {
         panic!("one application: {:?}", ended.clients);
     };
-    assert_eq!((app.id.as_str(), &used_in[..]), ("app", &[expired.id][..]));
+    assert_eq!(
+        (app.client.id.as_str(), &used_in[..]),
+        ("app", &[expired.id][..])
+    );
     for id in sessions {
         let view = work.session(id).await.unwrap().unwrap();
         assert_eq!(view.session.ended_at, Some(at));

@@ -223,5 +223,5 @@ async fn a_certificate_must_be_trusted_and_name_the_host() {
 
 #[test]
 fn the_authorities_of_the_web_are_trusted() {
-    assert!(Fetcher::new("".parse().unwrap()).is_ok());
+    assert!(Fetcher::new("".parse().unwrap(), &[]).is_ok());
 }

@@ -79,8 +79,42 @@ const LOGOUT: &[Parameter] = &[
     ("ui_locales", false, "Taken note of; pages are in English."),
 ];
 
+/// A refusal as a problem document.
+pub(super) fn problem(description: &str) -> Value {
+    let schema = json!({ "$ref": "#/components/schemas/Problem" });
+    json!({
+        "description": description,
+        "content": { "application/problem+json": { "schema": schema } },
+    })
+}
+
+/// The refusal of a server that can't answer now.
+pub(super) fn unavailable() -> Value {
+    let mut answer = problem("A store does not answer. Try again later.");
+    answer["headers"]["Retry-After"] = retry_after();
+    answer
+}
+
+fn retry_after() -> Value {
+    json!({
+        "description": "After how many seconds to try again.",
+        "required": true,
+        "schema": { "type": "integer", "format": "int32", "minimum": 1 },
+    })
+}
+
 /// Adds the paths to the document.
-pub fn describe(document: &mut Value) {
+pub(super) fn describe(document: &mut Value) {
+    for (name, description, parameters) in [
+        (
+            "AuthorizeForm",
+            "The parameters of an authorization request.",
+            AUTHORIZE,
+        ),
+        ("EndSessionForm", "The parameters of a logout.", LOGOUT),
+    ] {
+        document["components"]["schemas"][name] = form(description, parameters);
+    }
     document["paths"]["/t/{tenant}/oauth2/authorize"] = json!({
         "get": operation(
             "authorize",
@@ -96,7 +130,7 @@ pub fn describe(document: &mut Value) {
             "Ask a user to sign in and allow access, by POST",
             "The same, with the parameters in a form.",
             AUTHORIZE,
-            Carried::Form,
+            Carried::Form("AuthorizeForm"),
         ),
     });
     document["paths"]["/t/{tenant}/oauth2/logout"] = json!({
@@ -112,16 +146,16 @@ pub fn describe(document: &mut Value) {
             "Sign a user out, by POST",
             "The same, with the parameters in a form.",
             LOGOUT,
-            Carried::Form,
+            Carried::Form("EndSessionForm"),
         ),
     });
 }
 
-/// Where the parameters are.
+/// Where the parameters are; a form has a schema of this name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Carried {
     Query,
-    Form,
+    Form(&'static str),
 }
 
 fn operation(
@@ -137,6 +171,8 @@ fn operation(
             "content": { "text/html": { "schema": { "type": "string" } } },
         })
     };
+    let mut unavailable = page("A store does not answer. Try again later.");
+    unavailable["headers"]["Retry-After"] = retry_after();
     let mut operation = json!({
         "tags": ["Pages"],
         "summary": summary,
@@ -151,22 +187,14 @@ fn operation(
                     "Location": {
                         "description": "Where to.",
                         "required": true,
-                        "deprecated": false,
-                        "schema": { "type": "string", "format": "uri" },
+                                        "schema": { "type": "string", "format": "uri" },
                     },
                 },
             },
             "400": page("A page says what is wrong with the request."),
-            "404": {
-                "description": "No such tenant.",
-                "content": {
-                    "application/problem+json": {
-                        "schema": { "$ref": "#/components/schemas/Problem" },
-                    },
-                },
-            },
+            "404": problem("No such tenant."),
             "500": page("A fault of the server."),
-            "503": page("A store does not answer. Try again later."),
+            "503": unavailable,
         },
     });
     match carried {
@@ -175,19 +203,21 @@ fn operation(
                 all.extend(parameters.iter().map(in_query));
             }
         }
-        Carried::Form => operation["requestBody"] = form(parameters),
+        Carried::Form(name) => {
+            let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
+            let content = json!({ "application/x-www-form-urlencoded": { "schema": schema } });
+            operation["requestBody"] = json!({ "content": content, "required": true });
+        }
     }
     operation
 }
 
-fn tenant() -> Value {
+pub(super) fn tenant() -> Value {
     json!({
         "name": "tenant",
         "in": "path",
         "description": "The tenant's slug.",
         "required": true,
-        "deprecated": false,
-        "explode": true,
         "schema": {
             "type": "string",
             "example": "demo",
@@ -213,13 +243,11 @@ fn in_query((name, required, description): &Parameter) -> Value {
         "in": "query",
         "description": description,
         "required": required,
-        "deprecated": false,
-        "explode": true,
         "schema": schema(name),
     })
 }
 
-fn form(parameters: &[Parameter]) -> Value {
+fn form(description: &str, parameters: &[Parameter]) -> Value {
     let properties = parameters.iter().map(|(name, _, description)| {
         let mut schema = schema(name);
         schema["description"] = json!(description);
@@ -232,13 +260,11 @@ fn form(parameters: &[Parameter]) -> Value {
         .collect();
     let mut schema = json!({
         "type": "object",
+        "description": description,
         "properties": properties.collect::<serde_json::Map<_, _>>(),
     });
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
-    json!({
-        "content": { "application/x-www-form-urlencoded": { "schema": schema } },
-        "required": true,
-    })
+    schema
 }

@@ -1,0 +1,26 @@
+//! What those who run the installation want to know of it.
+
+use std::{borrow::Cow, time::Duration};
+
+/// Counts what the server does. It never waits and never fails.
+pub trait Meter: Send + Sync {
+    /// A request came in. It is in flight until [`done`](Self::done) is called.
+    fn asked(&self);
+    /// A request was answered, or its peer went away.
+    fn done(&self);
+    fn answered(&self, answered: &Answered<'_>);
+    /// All that was counted, in the text format of Prometheus (OpenMetrics 1.0), and which dependencies answer.
+    fn exposition(&self, dependencies: &[(&'static str, bool)]) -> String;
+}
+
+/// A request that was answered.
+#[derive(Clone, Debug)]
+pub struct Answered<'a> {
+    /// The operation of the OpenAPI document, or the route of a page: few, whatever is asked for.
+    pub operation: Cow<'static, str>,
+    /// The status code of the answer.
+    pub status: u16,
+    pub took: Duration,
+    /// The slug in the path, if the request was for something of a tenant's.
+    pub tenant: Option<&'a str>,
+}

@@ -1,0 +1,43 @@
+//! The trace that a request is part of (W3C Trace Context).
+//!
+//! Only a proxy that the operator trusts hands a trace on: anybody else could make us send every request of
+//! theirs to the collector, or mix their requests into other people's traces.
+
+use std::{collections::HashMap, net::IpAddr};
+
+use opentelemetry::{propagation::TextMapPropagator, trace::TraceContextExt};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use poem::http::HeaderMap;
+use tracing::{Span, field};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::domain::networks::Networks;
+
+const FIELDS: [&str; 2] = ["traceparent", "tracestate"];
+
+/// Puts the span into the trace that the request brought along, if a trusted `peer` did, and notes the trace's
+/// id in it, so that every line of the log has it.
+pub(super) fn join(span: &Span, headers: &HeaderMap, peer: Option<IpAddr>, trusted: &Networks) {
+    let handed_on = headers.contains_key(FIELDS[0])
+        && peer.is_some_and(|peer| trusted.contains(peer.to_canonical()));
+    if handed_on {
+        let fields: HashMap<String, String> = FIELDS
+            .iter()
+            .filter_map(|name| Some((name, headers.get(*name)?.to_str().ok()?)))
+            .map(|(name, value)| ((*name).to_owned(), value.to_owned()))
+            .collect();
+        let parent = TraceContextPropagator::new().extract(&fields);
+        note(span, &parent);
+        // Refused only for a span that has begun, and this one hasn't.
+        let _begun = span.set_parent(parent).is_err();
+    }
+    note(span, &span.context());
+}
+
+fn note(span: &Span, context: &opentelemetry::Context) {
+    let context = context.span();
+    let trace = context.span_context();
+    if trace.is_valid() {
+        span.record("trace.id", field::display(trace.trace_id()));
+    }
+}

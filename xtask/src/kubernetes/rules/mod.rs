@@ -1,0 +1,95 @@
+//! What no general validator can know: how our objects belong together, and what the server wants.
+
+mod network;
+mod pods;
+mod references;
+mod settings;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use super::manifest::Manifest;
+use super::variants::Variant;
+
+/// What the rules hold the manifests against.
+pub(crate) struct Facts {
+    /// Names of the server's settings, from its own source.
+    settings: BTreeSet<String>,
+    /// What tells operators which objects they have to bring.
+    guide: String,
+}
+
+impl Facts {
+    pub(crate) fn read(root: &Path) -> Result<Self> {
+        let read = |path: &str| {
+            fs::read_to_string(root.join(path)).with_context(|| format!("could not read {path}"))
+        };
+        Ok(Self {
+            settings: settings_in(&read("server/src/config.rs")?)?,
+            guide: read("docs/operate/install.md")?,
+        })
+    }
+}
+
+/// Reads the names off the list, so that this small program needn't compile the server.
+fn settings_in(source: &str) -> Result<BTreeSet<String>> {
+    let list = source
+        .split_once("pub const SETTINGS")
+        .and_then(|(_, rest)| rest.split_once("];"))
+        .map(|(list, _)| list)
+        .context("server/src/config.rs has no list SETTINGS")?;
+    let name = |word: &&str| {
+        word.starts_with("TOKENHOUSE_") && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    };
+    let names: BTreeSet<String> = list.split('"').filter(name).map(str::to_owned).collect();
+    ensure!(names.len() > 5, "SETTINGS could not be read: {names:?}");
+    Ok(names)
+}
+
+/// Everything that is wrong with a variant.
+pub(crate) fn problems(variant: &Variant, facts: &Facts) -> Result<Vec<String>> {
+    let manifest = Manifest::parse(&variant.text)?;
+    let mut found = Vec::new();
+    references::check(&manifest, facts, &mut found);
+    pods::check(&manifest, variant.is_production(), &mut found);
+    network::check(&manifest, &mut found)?;
+    settings::check(&manifest, facts, &mut found)?;
+    Ok(found)
+}
+
+/// Settings that no variant gives a place.
+pub(crate) fn unreachable_settings(variants: &[Variant], facts: &Facts) -> Result<Vec<String>> {
+    let mut missing = facts.settings.clone();
+    // Only `dev` keeps data in a folder.
+    missing.remove("TOKENHOUSE_DATA_DIR");
+    for variant in variants {
+        for name in settings::named(&Manifest::parse(&variant.text)?) {
+            missing.remove(name.strip_suffix("_FILE").unwrap_or(&name));
+        }
+    }
+    Ok(missing.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_off_the_list_alone() {
+        let source = r#"
+            const PREFIX: &str = "TOKENHOUSE_";
+            pub const SETTINGS: &[(&str, &str)] = &[
+                ("TOKENHOUSE_A", "not TOKENHOUSE_B"), ("TOKENHOUSE_C", "TOKENHOUSE_D too"),
+                ("TOKENHOUSE_E", ""), ("TOKENHOUSE_F", ""), ("TOKENHOUSE_G", ""),
+                ("TOKENHOUSE_H", ""),
+            ];
+            let other = "TOKENHOUSE_Z";"#;
+        let names = settings_in(source).expect("the list is there");
+        let expected = ["A", "C", "E", "F", "G", "H"].map(|name| format!("TOKENHOUSE_{name}"));
+        assert_eq!(names, BTreeSet::from(expected));
+        assert!(settings_in("nothing").is_err());
+    }
+}
