@@ -124,7 +124,6 @@ impl<E: Endpoint> Endpoint for Edge<E> {
             path = request.uri().path(),
             tenant = tracing::field::Empty,
             trace.id = tracing::field::Empty,
-            otel.name = tracing::field::Empty,
             otel.kind = "server",
             http.response.status_code = tracing::field::Empty,
         );
@@ -173,7 +172,7 @@ impl<E: Endpoint> Endpoint for Edge<E> {
                 "answered"
             );
             let span = tracing::Span::current();
-            span.record("otel.name", &*Operation::marked(&response));
+            trace_context::name(&span, Operation::marked(&response));
             span.record("http.response.status_code", response.status().as_u16());
             self.count(&path, &response, took);
             response

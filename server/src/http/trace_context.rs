@@ -3,7 +3,7 @@
 //! Only a proxy that the operator trusts hands a trace on: anybody else could make us send every request of
 //! theirs to the collector, or mix their requests into other people's traces.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{borrow::Cow, collections::HashMap, net::IpAddr};
 
 use opentelemetry::{propagation::TextMapPropagator, trace::TraceContextExt};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -32,6 +32,12 @@ pub(super) fn join(span: &Span, headers: &HeaderMap, peer: Option<IpAddr>, trust
         let _begun = span.set_parent(parent).is_err();
     }
     note(span, &span.context());
+}
+
+/// Calls the span what its request turned out to be for.
+pub(super) fn name(span: &Span, operation: Cow<'static, str>) {
+    // A recorded `otel.name` counts only before the span has begun.
+    span.context().span().update_name(operation);
 }
 
 fn note(span: &Span, context: &opentelemetry::Context) {

@@ -40,7 +40,6 @@ enum Command {
     },
     /// Create a tenant
     Create {
-        #[arg(value_parser = super::api::id)]
         slug: String,
         /// What people call it; the slug when absent
         #[arg(long)]

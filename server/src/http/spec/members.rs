@@ -6,9 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::policy_patch;
 
 /// Members that are addresses, besides those that end in `_uri`, `_url` or `_endpoint`.
-const URIS: &[&str] = &[
-    "issuer", "iss", "picture", "website", "profile", "type", "instance",
-];
+const URIS: &[&str] = &["issuer", "iss", "picture", "website", "profile", "instance"];
 /// Lists of addresses.
 const LISTS_OF_URIS: &[&str] = &[
     "redirect_uris",
@@ -171,6 +169,8 @@ pub(super) fn say(document: &mut Value) {
         }
     }
     schemas["AuditEvent"]["properties"]["request_id"]["format"] = json!("uuid");
+    // Other things have a type that is no address, such as records of the DNS.
+    schemas["Problem"]["properties"]["type"]["format"] = json!("uri");
     for (schema, members) in ALWAYS_THERE {
         let required = &mut schemas[*schema]["required"];
         let mut all = required.as_array().cloned().unwrap_or_default();

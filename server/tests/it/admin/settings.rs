@@ -10,7 +10,7 @@ use crate::{
     harness::{Answer, Installation, OPERATOR_TOKEN, PASSWORD, Tenant, on_every_backend, unique},
     oidc::{
         browser::{Browser, End},
-        rp::{Rp, Tokens, claims, jwt_header, tokens_of},
+        rp::{Rp, Tokens, claims, tokens_of},
     },
 };
 
@@ -39,11 +39,6 @@ fn changes() -> Vec<(Value, Value, Value)> {
             json!(201),
         ),
         (json!({ "access_token_ttl": 600 }), json!(900), json!(600)),
-        (
-            json!({ "access_token_alg": "EdDSA" }),
-            json!("ES256"),
-            json!("EdDSA"),
-        ),
         (json!({ "id_token_ttl": 60 }), json!(3600), json!(60)),
         (
             json!({ "refresh_idle_ttl": 3600 }),
@@ -170,7 +165,6 @@ impl<'a> Stage<'a> {
             "password_min_length" => self.sign_up("kT7!vq2Zx#").await,
             "password_refuse_common" => self.sign_up("passwordpassword").await,
             "access_token_ttl" => json!(lifetime(&claims(&self.login().await))),
-            "access_token_alg" => jwt_header(&self.login().await)["alg"].clone(),
             "id_token_ttl" => json!(lifetime(&self.tokens().await.id_claims())),
             "refresh_idle_ttl" => {
                 let tokens = self.tokens().await;
