@@ -502,8 +502,16 @@ impl Client {
         let (http, request) = request.build_split();
         let request = request.unwrap();
         let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let at_a_host = request.headers().contains_key("host");
         let answer = Answer::read(http.execute(request).await.unwrap()).await;
-        contract::check(&method, &path, answer.status, &answer.headers, &answer.text);
+        contract::check(
+            &method,
+            &path,
+            at_a_host,
+            answer.status,
+            &answer.headers,
+            &answer.text,
+        );
         answer
     }
 

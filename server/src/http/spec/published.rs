@@ -31,27 +31,27 @@ pub(super) fn describe(document: &mut Value) {
         "get_openapi_json",
         "OpenAPI document",
         "This document, with the address of this server.",
-        json.clone(),
+        &json,
     );
     document["paths"]["/openapi.yaml"]["get"] = operation(
         "get_openapi_yaml",
         "OpenAPI document, as YAML",
         "This document once more, for those who read it.",
-        yaml,
+        &yaml,
     );
     let mut of_tenant = operation(
         "get_tenant_openapi_json",
         "OpenAPI document of a tenant",
         "The operations below the tenant's issuer with that as their server, and an OAuth 2 scheme by which \
          tools sign in there.",
-        json,
+        &json,
     );
     of_tenant["parameters"] = json!([super::pages::tenant()]);
     of_tenant["responses"]["404"] = super::pages::problem("No such tenant.");
     document["paths"]["/t/{tenant}/openapi.json"]["get"] = of_tenant;
 }
 
-fn operation(id: &str, summary: &str, description: &str, content: Value) -> Value {
+fn operation(id: &str, summary: &str, description: &str, content: &Value) -> Value {
     json!({
         "tags": ["Discovery"],
         "summary": summary,

@@ -17,7 +17,11 @@ use crate::{
 on_every_backend!(every_setting_counts_on_the_other_instance_within_a_second);
 
 /// These rule work in the background, not answers; the tests of keys and of the audit log see them count.
-const IN_THE_BACKGROUND: [&str; 2] = ["audit_retention_days", "key_rotation_interval"];
+const IN_THE_BACKGROUND: [&str; 3] = [
+    "access_token_alg",
+    "audit_retention_days",
+    "key_rotation_interval",
+];
 
 const RESOURCE: &str = "https://api.example/orders";
 const ORIGIN: &str = "https://app.example";

@@ -239,7 +239,7 @@ async fn the_largest_power_of_a_user_fits_into_a_cookie() {
     let body = json!({ "email": email, "password": PASSWORD });
     let login = acme.client(0).post(&acme.path("/auth/login"), body).await;
     let cookies = login.headers.get_all("set-cookie").iter();
-    let longest = cookies.map(|cookie| cookie.len()).max();
+    let longest = cookies.map(reqwest::header::HeaderValue::len).max();
     assert!(
         longest.is_some_and(|longest| longest <= 4096),
         "{longest:?}"
