@@ -20,7 +20,7 @@ use crate::workspace::{Workspace, cargo};
 /// Generates typed clients from openapi/openapi.json and runs each against a live server.
 ///
 /// Gets the generators' packages into the build folder, generates, compiles as strictly as the
-/// language can, and runs the story of openapi/clients/<language> and the line of the README. A
+/// language can, and runs the story of openapi/clients/LANGUAGE and the line of the README. A
 /// warning of the compiler is a failure.
 #[derive(Args)]
 #[command(after_help = "Examples:

@@ -26,8 +26,6 @@ async fn a_domain_serves_its_tenant_and_nothing_else(installation: Installation)
         let client = here.client(0);
         for path in [
             "/admin/v1/tenants",
-            "/docs/",
-            "/docs",
             "/problems/not-found",
             "/openapi.yaml",
             "/",

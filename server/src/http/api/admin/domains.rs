@@ -337,6 +337,7 @@ pub struct DnsRecordView {
     type_: String,
     /// Its full name, without a dot at the end.
     name: String,
+    /// What it has to say, as a whole.
     value: String,
 }
 
