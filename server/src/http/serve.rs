@@ -2,7 +2,7 @@
 //!
 //! A peer that sends its header byte by byte is cut off, a connection's buffer is bounded, small
 //! answers leave at once (`TCP_NODELAY`), and a stop finishes what is in flight. A request that may change
-//! something runs to its end also when its peer goes away: see [`ToItsEnd`].
+//! something runs to its end also when its peer goes away: see `to_its_end`.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -125,6 +125,15 @@ impl Artefacts {
         artefacts
     }
 
+    /// A code that was just made.
+    pub(super) async fn renew_code(&mut self) {
+        let email = self.values[&What::Email].clone();
+        let mut browser = Browser::new(&self.tenant);
+        let callback = self.rp.code(&mut browser, &email, &[]).await;
+        let code = callback.get("code").to_owned();
+        self.values.insert(What::Code, code);
+    }
+
     async fn read_ids(&mut self) {
         let client = self.values[&What::ClientId].clone();
         let email = self.values[&What::Email].clone();

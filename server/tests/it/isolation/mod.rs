@@ -34,10 +34,16 @@ async fn every_operation_refuses_what_another_tenant_handed_out_on_redis() {
 async fn prove(backend: Backend) {
     let installation = Installation::start(backend).await;
     let (a, b) = (installation.tenant().await, installation.tenant().await);
-    let (a, b) = (Artefacts::of(&a).await, Artefacts::of(&b).await);
+    let (mut a, mut b) = (Artefacts::of(&a).await, Artefacts::of(&b).await);
     let mut table = String::new();
     for operation in operations() {
         let mut tried = BTreeSet::new();
+        let takes_codes = operation.id == "exchange_token";
+        if takes_codes {
+            // One lives for a minute, and all that came before may have taken longer.
+            a.renew_code().await;
+            b.renew_code().await;
+        }
         for place in operation.places() {
             let what = operation.artefact_at(&place);
             for (theirs, here) in [(&a, &b), (&b, &a)] {
@@ -45,6 +51,13 @@ async fn prove(backend: Backend) {
             }
             let answer = answer_of(&operation, &place, &nothing(what), &a).await;
             tried.insert(format!("{place} ({})", answer.status.as_u16()));
+        }
+        if takes_codes {
+            for one in [&a, &b] {
+                let code = one.get(What::Code, &operation.id);
+                let answer = one.rp.redeem(1, &code, &[]).await;
+                assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+            }
         }
         assert!(
             tried.is_empty() == operation.takes_nothing(),
@@ -192,8 +205,6 @@ async fn unharmed(artefacts: &Artefacts) {
         .rp
         .refresh(1, &get(What::ClientRefreshToken), &[])
         .await;
-    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
-    let answer = artefacts.rp.redeem(1, &get(What::Code), &[]).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     let body = serde_json::json!({
         "name": "Invited",

@@ -177,6 +177,8 @@ impl DomainsApi {
     }
 
     /// Read a custom domain
+    ///
+    /// With what proves that it is the tenant's: the record to make, or the file to serve.
     #[oai(
         path = "/admin/v1/tenants/:tenant/domains/:domain",
         method = "get",
