@@ -384,14 +384,14 @@ async fn an_access_token_ends_when_it_says() {
     let session = tenant.session().await;
     installation
         .clock
-        .advance(std::time::Duration::from_secs(899));
+        .advance(std::time::Duration::from_secs(870));
     assert_eq!(
         tenant.current_user(0, &session.access_token).await.status,
         StatusCode::OK
     );
     installation
         .clock
-        .advance(std::time::Duration::from_secs(2));
+        .advance(std::time::Duration::from_secs(31));
     let answer = tenant.current_user(0, &session.access_token).await;
     answer.assert_problem(401, "not-signed-in");
     assert_eq!(
