@@ -60,7 +60,7 @@ pub struct Told {
 pub struct Draft<T> {
     made: T,
     work: Box<dyn UnitOfWork>,
-    event: Event,
+    events: Vec<Event>,
 }
 
 impl<T: fmt::Debug> fmt::Debug for Draft<T> {
@@ -74,7 +74,14 @@ impl<T: fmt::Debug> fmt::Debug for Draft<T> {
 impl<T> Draft<T> {
     /// `event` is noted once it is committed.
     pub fn new(made: T, work: Box<dyn UnitOfWork>, event: Event) -> Self {
-        Self { made, work, event }
+        let events = vec![event];
+        Self { made, work, events }
+    }
+
+    /// What happened on the way there, to be noted before what was noted so far.
+    pub fn after(mut self, events: impl IntoIterator<Item = Event>) -> Self {
+        self.events.splice(0..0, events);
+        self
     }
 
     async fn commit(
@@ -88,7 +95,9 @@ impl<T> Draft<T> {
             self.work.keep_answer(answer).await?;
         }
         self.work.commit().await?;
-        admin.note(app, self.event, now);
+        for event in self.events {
+            admin.note(app, event, now);
+        }
         Ok(())
     }
 }

@@ -458,7 +458,7 @@ async fn what_is_created_on_a_bad_line_is_created_once() {
     assert_eq!(list[0]["uses_left"], 3);
 
     let id = made["id"].as_str().unwrap();
-    let shown = cli.json(&["registration-token", "show", "acme", id]).await;
+    let shown = cli.json(&["registration-token", "get", "acme", id]).await;
     assert_eq!(shown, list[0]);
     let gone = cli.run(&["registration-token", "delete", "acme", id]).await;
     assert_eq!(gone.status, Some(0), "{}", gone.err);

@@ -7,8 +7,9 @@ use crate::{
     app::App,
     application::{
         error::Error,
+        idempotency::Draft,
         page::{Page, with_one_more},
-        ports::InvitationFilter,
+        ports::{InvitationFilter, UnitOfWork},
     },
     domain::{
         audit::{Event, EventKind},
@@ -30,7 +31,7 @@ pub async fn create(
     admin: &Administration,
     members: &Map<String, Value>,
     now: Timestamp,
-) -> Result<(Invitation, OpaqueToken<InvitationToken>), Error> {
+) -> Result<Draft<(Invitation, OpaqueToken<InvitationToken>)>, Error> {
     let tenant = admin.tenant();
     let policy = tenant.policy();
     let new =
@@ -56,29 +57,28 @@ pub async fn create(
         ending: None,
         created_at: now,
     };
-    let replaced = add(app, tenant, &made, now).await?;
-    for id in replaced {
-        let event = Event::new(EventKind::InvitationRevoked)
-            .target(id)
-            .detail("replaced_by", made.id.to_string());
-        admin.note(app, event, now);
-    }
+    let (work, replaced) = add(app, tenant, &made, now).await?;
     let roles: Vec<_> = made.roles.iter().map(ToString::to_string).collect();
-    let event = Event::new(EventKind::InvitationCreated)
+    let created = Event::new(EventKind::InvitationCreated)
         .target(made.id)
         .detail("email", made.email.as_str())
         .detail("roles", roles);
-    admin.note(app, event, now);
-    Ok((made, token))
+    let by = made.id.to_string();
+    let revoked = replaced.into_iter().map(|id| {
+        Event::new(EventKind::InvitationRevoked)
+            .target(id)
+            .detail("replaced_by", by.clone())
+    });
+    Ok(Draft::new((made, token), work, created).after(revoked))
 }
 
-/// Stores an invitation in the place of an older one; which.
+/// Writes an invitation in the place of older ones, which are told; nothing is committed.
 async fn add(
     app: &App,
     tenant: &TenantScope,
     invitation: &Invitation,
     now: Timestamp,
-) -> Result<Vec<InvitationId>, Error> {
+) -> Result<(Box<dyn UnitOfWork>, Vec<InvitationId>), Error> {
     for _ in 0..TRIES {
         let mut work = app.store.begin(tenant).await?;
         if work.user_by_email(&invitation.email).await?.is_some() {
@@ -92,8 +92,7 @@ async fn add(
         }
         // Somebody else may have invited the address since it was looked for.
         if work.add_invitation(invitation).await? {
-            work.commit().await?;
-            return Ok(replaced);
+            return Ok((work, replaced));
         }
     }
     Err(Error::Stale)

@@ -1,6 +1,6 @@
 //! Requests to the admin API, and its refusals in words.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fmt, fs, path::Path, str::FromStr, time::Duration};
 
 use anyhow::{Context, bail};
 use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, header};
@@ -74,7 +74,7 @@ impl Api {
     /// A request for a path below the admin API. One that could lead anywhere else is never sent.
     pub(super) fn request(&self, method: Method, path: &str) -> anyhow::Result<RequestBuilder> {
         let mut segments = path.split('/').skip(1);
-        if let Some(odd) = segments.find(|segment| id(segment).is_err()) {
+        if let Some(odd) = segments.find(|segment| segment.parse::<Id>().is_err()) {
             bail!("{odd:?} can be no id or name");
         }
         let request = self.http.request(method, format!("{}{path}", self.base));
@@ -183,13 +183,26 @@ impl Api {
     }
 }
 
-/// Reads the id or name of one object: nothing that a URL could take for more than one step of its path.
-pub(super) fn id(text: &str) -> Result<String, &'static str> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    if !text.is_empty() && text.bytes().all(plain) && text.bytes().any(|b| b != b'.') {
-        Ok(text.to_owned())
-    } else {
-        Err("must be an id or a name of letters, digits, hyphens, underscores and dots")
+/// The id or name of one object: nothing that a URL could take for more than one step of its path.
+#[derive(Clone, Debug)]
+pub(super) struct Id(String);
+
+impl FromStr for Id {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        if !text.is_empty() && text.bytes().all(plain) && text.bytes().any(|b| b != b'.') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must be an id or a name of letters, digits, hyphens, underscores and dots")
+        }
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Connection, Page};
+use super::{Connection, Page, api::Id};
 
 /// List, create, change and delete the clients of a tenant, and their secrets
 #[derive(Debug, Args)]
@@ -27,8 +27,7 @@ pub(crate) struct Client {
 enum Command {
     /// List clients
     List {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
+        tenant: Id,
         /// Only those whose id or name has this
         #[arg(long)]
         q: Option<String>,
@@ -36,16 +35,10 @@ enum Command {
         page: Page,
     },
     /// Show a client
-    Get {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        client_id: String,
-    },
+    Get { tenant: Id, client_id: Id },
     /// Create a client; its secret is told this once
     Create {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
+        tenant: Id,
         #[arg(long)]
         name: Option<String>,
         /// Where answers go; may come several times
@@ -63,49 +56,35 @@ enum Command {
     },
     /// Change a client by a JSON merge patch
     Update {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        client_id: String,
+        tenant: Id,
+        client_id: Id,
         /// Such as '{"client_name": "Web"}'
         #[arg(long, value_name = "JSON")]
         set: String,
     },
     /// Delete a client
     Delete {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        client_id: String,
+        tenant: Id,
+        client_id: Id,
         /// It can't be undone
         #[arg(long)]
         yes: bool,
     },
     /// List the secrets of a client, without themselves
-    Secrets {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        client_id: String,
-    },
+    Secrets { tenant: Id, client_id: Id },
     /// Make one more secret; it is told this once
     AddSecret {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        client_id: String,
+        tenant: Id,
+        client_id: Id,
         /// After how many seconds the secrets before it end
         #[arg(long, value_name = "SECONDS")]
         others_expire_in: Option<u32>,
     },
     /// End a secret now
     DeleteSecret {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        client_id: String,
-        #[arg(value_parser = super::api::id)]
-        secret_id: String,
+        tenant: Id,
+        client_id: Id,
+        secret_id: Id,
     },
 }
 
@@ -124,7 +103,7 @@ const SECRET_COLUMNS: &[super::Column] = &[
 impl Client {
     pub(crate) async fn run(&self) -> anyhow::Result<()> {
         let (api, out) = (self.connection.open()?, &self.connection);
-        let one = |tenant: &str, client: &str| format!("/tenants/{tenant}/clients/{client}");
+        let one = |tenant: &Id, client: &Id| format!("/tenants/{tenant}/clients/{client}");
         match &self.command {
             Command::List { tenant, q, page } => {
                 let path = format!("/tenants/{tenant}/clients");

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Connection, Page};
+use super::{Connection, Page, api::Id};
 
 /// Add, verify and remove the custom domains of a tenant
 #[derive(Debug, Args)]
@@ -28,45 +28,26 @@ pub(crate) struct Domain {
 enum Command {
     /// List domains
     List {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
+        tenant: Id,
         #[command(flatten)]
         page: Page,
     },
     /// Show a domain, and what proves it
-    Get {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        domain: String,
-    },
+    Get { tenant: Id, domain: Id },
     /// Claim a domain
-    Create {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        domain: String,
-    },
+    Create { tenant: Id, domain: String },
     /// Look for the proof; with it the domain serves
-    Verify {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        domain: String,
-    },
+    Verify { tenant: Id, domain: Id },
     /// Make the domain an issuer, or one no more
     Issuer {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        domain: String,
+        tenant: Id,
+        domain: Id,
         state: Switch,
     },
     /// Give a domain up
     Delete {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        domain: String,
+        tenant: Id,
+        domain: Id,
         /// Tokens and grants of its issuer count no more
         #[arg(long)]
         yes: bool,
@@ -86,7 +67,7 @@ const COLUMNS: &[super::Column] = &[
     ("VERIFIED", "verified_at"),
 ];
 
-fn path(tenant: &str, domain: &str) -> String {
+fn path(tenant: &Id, domain: &Id) -> String {
     format!("/tenants/{tenant}/domains/{domain}")
 }
 

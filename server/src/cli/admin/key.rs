@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;
 
-use super::{Connection, Page};
+use super::{Connection, Page, api::Id};
 
 /// List, rotate, activate and revoke the signing keys of a tenant; show the master keys
 #[derive(Debug, Args)]
@@ -28,42 +28,37 @@ pub(crate) struct Key {
 enum Command {
     /// List signing keys
     List {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
+        tenant: Id,
         #[command(flatten)]
         page: Page,
     },
     /// Publish the next key; it signs as soon as verifiers know it
     Rotate {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
+        tenant: Id,
         /// RS256, ES256, PS256 or EdDSA; that of access tokens when absent
         #[arg(long)]
         alg: Option<String>,
     },
     /// Let the next key sign now, if verifiers know it
     Activate {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(allow_hyphen_values = true, value_parser = super::api::id)]
-        kid: String,
+        tenant: Id,
+        #[arg(allow_hyphen_values = true)]
+        kid: Id,
     },
     /// End a key that got into wrong hands, with all that it signed
     Revoke {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(allow_hyphen_values = true, value_parser = super::api::id)]
-        kid: String,
+        tenant: Id,
+        #[arg(allow_hyphen_values = true)]
+        kid: Id,
         /// Every token that it signed counts no more
         #[arg(long)]
         yes: bool,
     },
     /// Forget a key that nothing needs
     Delete {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(allow_hyphen_values = true, value_parser = super::api::id)]
-        kid: String,
+        tenant: Id,
+        #[arg(allow_hyphen_values = true)]
+        kid: Id,
     },
     /// List the master keys and what rests on them
     Master,

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
-use super::{Connection, Page};
+use super::{Connection, Page, api::Id};
 
 /// Create, list, show and delete the tokens by which clients register themselves with a tenant
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub(crate) struct RegistrationToken {
 enum Command {
     /// Make a token; it is shown this once
     Create {
-        tenant: String,
+        tenant: Id,
         /// How many clients it may register; any number when absent
         #[arg(long)]
         uses: Option<u32>,
@@ -35,14 +35,14 @@ enum Command {
     },
     /// List tokens, the latest first
     List {
-        tenant: String,
+        tenant: Id,
         #[command(flatten)]
         page: Page,
     },
     /// Show one token, without itself
-    Show { tenant: String, id: String },
+    Get { tenant: Id, id: Id },
     /// Revoke a token at once; what it registered stays
-    Delete { tenant: String, id: String },
+    Delete { tenant: Id, id: Id },
 }
 
 const COLUMNS: &[super::Column] = &[
@@ -56,7 +56,7 @@ const COLUMNS: &[super::Column] = &[
 impl RegistrationToken {
     pub(crate) async fn run(&self) -> anyhow::Result<()> {
         let (api, out) = (self.connection.open()?, &self.connection);
-        let path = |tenant: &str| format!("/tenants/{tenant}/registration-tokens");
+        let path = |tenant: &Id| format!("/tenants/{tenant}/registration-tokens");
         match &self.command {
             Command::Create {
                 tenant,
@@ -71,7 +71,7 @@ impl RegistrationToken {
             Command::List { tenant, page } => {
                 out.list(&api.list(&path(tenant), &[], page.limit).await?, COLUMNS)
             }
-            Command::Show { tenant, id } => {
+            Command::Get { tenant, id } => {
                 out.object(&api.get(&format!("{}/{id}", path(tenant))).await?)
             }
             Command::Delete { tenant, id } => {

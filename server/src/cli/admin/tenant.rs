@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Connection, Page};
+use super::{Connection, Page, api::Id};
 
 /// Create, list, change, suspend and delete tenants
 #[derive(Debug, Args)]
@@ -34,10 +34,7 @@ enum Command {
         page: Page,
     },
     /// Show a tenant
-    Get {
-        #[arg(value_parser = super::api::id)]
-        slug: String,
-    },
+    Get { slug: Id },
     /// Create a tenant
     Create {
         slug: String,
@@ -49,33 +46,21 @@ enum Command {
         settings: Option<String>,
     },
     /// Give a tenant another name
-    Rename {
-        #[arg(value_parser = super::api::id)]
-        slug: String,
-        name: String,
-    },
+    Rename { slug: Id, name: String },
     /// Show a tenant's settings, or change them
     Settings {
-        #[arg(value_parser = super::api::id)]
-        slug: String,
+        slug: Id,
         /// A JSON merge patch: members that are missing stay, null is the default again
         #[arg(long, value_name = "JSON")]
         set: Option<String>,
     },
     /// Make a tenant answer like one that does not exist
-    Suspend {
-        #[arg(value_parser = super::api::id)]
-        slug: String,
-    },
+    Suspend { slug: Id },
     /// Let a suspended tenant serve again
-    Resume {
-        #[arg(value_parser = super::api::id)]
-        slug: String,
-    },
+    Resume { slug: Id },
     /// Delete a tenant with all that it has
     Delete {
-        #[arg(value_parser = super::api::id)]
-        slug: String,
+        slug: Id,
         /// It can't be undone: its data key is destroyed at once
         #[arg(long)]
         yes: bool,

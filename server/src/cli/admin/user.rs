@@ -10,7 +10,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Connection, Output, Page, api::Api};
+use super::{
+    Connection, Output, Page,
+    api::{Api, Id},
+};
 use crate::cli::say;
 
 /// List, create, invite, change, import and delete the users of a tenant
@@ -35,8 +38,7 @@ pub(crate) struct User {
 enum Command {
     /// List users
     List {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
+        tenant: Id,
         /// Only those whose address or name begins with this
         #[arg(long)]
         q: Option<String>,
@@ -44,16 +46,10 @@ enum Command {
         page: Page,
     },
     /// Show a user
-    Get {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        user_id: String,
-    },
+    Get { tenant: Id, user_id: Id },
     /// Create a user
     Create {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
+        tenant: Id,
         #[arg(long)]
         email: String,
         #[arg(long)]
@@ -70,7 +66,7 @@ enum Command {
     },
     /// Invite somebody: prints, this once, the link by which the address becomes a user
     Invite {
-        tenant: String,
+        tenant: Id,
         #[arg(long)]
         email: String,
         /// What the sign-up page begins with
@@ -85,7 +81,7 @@ enum Command {
     },
     /// List invitations
     Invitations {
-        tenant: String,
+        tenant: Id,
         /// pending, accepted, expired or revoked
         #[arg(long)]
         state: Option<String>,
@@ -95,55 +91,32 @@ enum Command {
         page: Page,
     },
     /// Take an invitation back
-    RevokeInvitation {
-        tenant: String,
-        invitation_id: String,
-    },
+    RevokeInvitation { tenant: Id, invitation_id: Id },
     /// Change a user by a JSON merge patch
     Update {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        user_id: String,
+        tenant: Id,
+        user_id: Id,
         /// Such as '{"roles": ["admin"]}'
         #[arg(long, value_name = "JSON")]
         set: String,
     },
     /// Let a user sign in no more, and end its sessions
-    Disable {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        user_id: String,
-    },
+    Disable { tenant: Id, user_id: Id },
     /// Let a disabled user sign in again
-    Enable {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        user_id: String,
-    },
+    Enable { tenant: Id, user_id: Id },
     /// End all sessions of a user
-    EndSessions {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        user_id: String,
-    },
+    EndSessions { tenant: Id, user_id: Id },
     /// Delete a user
     Delete {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
-        #[arg(value_parser = super::api::id)]
-        user_id: String,
+        tenant: Id,
+        user_id: Id,
         /// It can't be undone
         #[arg(long)]
         yes: bool,
     },
     /// Import users from NDJSON, one a line; prints a result a line
     Import {
-        #[arg(value_parser = super::api::id)]
-        tenant: String,
+        tenant: Id,
         /// `-` is standard input
         file: PathBuf,
     },
@@ -169,7 +142,7 @@ const INVITATION_COLUMNS: &[super::Column] = &[
 impl User {
     pub(crate) async fn run(&self) -> anyhow::Result<()> {
         let (api, out) = (self.connection.open()?, &self.connection);
-        let one = |tenant: &str, user: &str| format!("/tenants/{tenant}/users/{user}");
+        let one = |tenant: &Id, user: &Id| format!("/tenants/{tenant}/users/{user}");
         match &self.command {
             Command::List { tenant, q, page } => {
                 let path = format!("/tenants/{tenant}/users");
@@ -206,7 +179,7 @@ impl User {
             } => {
                 let body = json!({ "email": email, "name": name, "roles": roles, "expires_in": expires_in });
                 let path = format!("/tenants/{tenant}/invitations");
-                out.object(&api.post(&path, &body).await?)
+                out.object(&api.create(&path, &body).await?)
             }
             Command::Invitations {
                 tenant,
@@ -273,7 +246,7 @@ fn first_line(file: &Path) -> anyhow::Result<Zeroizing<String>> {
 }
 
 /// Streams the file up and the results down. People see how far it is; programs get every line.
-async fn import(api: &Api, out: &Connection, tenant: &str, file: &Path) -> anyhow::Result<()> {
+async fn import(api: &Api, out: &Connection, tenant: &Id, file: &Path) -> anyhow::Result<()> {
     let body = if file == Path::new("-") {
         reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(tokio::io::stdin()))
     } else {

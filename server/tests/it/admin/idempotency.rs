@@ -78,6 +78,8 @@ async fn a_retry_gets_the_same_answer_and_nothing_is_made_twice(installation: In
         ("/clients", new_client(), 2),
         (&*secrets, json!({}), 2),
         ("/registration-tokens", json!({ "uses": 2 }), 1),
+        ("/invitations", json!({ "email": "grace@example.com" }), 1),
+        ("/domains", json!({ "domain": "login.acme.example" }), 1),
         ("/keys", json!({}), 2),
     ] {
         let first = post(&tenant, 0, rest, "the same key everywhere", &body).await;
@@ -88,7 +90,12 @@ async fn a_retry_gets_the_same_answer_and_nothing_is_made_twice(installation: In
         let quoted = post(&tenant, 1, rest, "\"the same key everywhere\"", &body).await;
         assert_replayed(&first, &quoted);
     }
-    for event in ["user.created", "client.secret_created", "key.created"] {
+    for event in [
+        "user.created",
+        "client.secret_created",
+        "key.created",
+        "invitation.created",
+    ] {
         let path = format!("/audit-events?event={event}");
         let seen = until("the entry", async || {
             Some(count(&tenant, &path).await).filter(|n| *n > 0)
@@ -184,6 +191,8 @@ async fn of_twenty_at_once_one_is_carried_out(installation: Installation) {
         ("/clients", new_client(), 2),
         (&*secrets, json!({}), 2),
         ("/registration-tokens", json!({}), 1),
+        ("/invitations", json!({ "email": "grace@example.com" }), 1),
+        ("/domains", json!({ "domain": "login.acme.example" }), 1),
         ("/keys", json!({}), 2),
     ] {
         let all = (0..20).map(|n| post(&tenant, n, rest, "race", &body));

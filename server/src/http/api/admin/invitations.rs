@@ -21,11 +21,13 @@ use crate::{
     http::{
         api::Tag,
         extract::{
-            administration::Administered, body::JsonBody, raw_members::RawMembers, tenant::Segment,
+            administration::Administered, body::JsonBody, idempotency_key::IdempotencyKey,
+            raw_members::RawMembers, tenant::Segment,
         },
         respond::{
             answer::{Answer, NoContent, Refused, refusals},
             json::{DateTime, Nullable},
+            once::Once,
             problem::{Kind, Problem},
         },
     },
@@ -46,6 +48,7 @@ refusals! {
         412 => "The address was invited by others at the same moment.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
+        422 => "The `Idempotency-Key` was used for another request.",
         500 => "A fault of the server.",
         503 => "A store does not answer. Try again later.",
     }
@@ -104,20 +107,27 @@ impl InvitationsApi {
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: Administered,
+        /// Any text of the caller's own, such as a UUID. A retry with the same key, within 24 hours, gets the same
+        /// answer, and nothing is made twice.
+        #[oai(name = "Idempotency-Key")]
+        key: IdempotencyKey,
         body: JsonBody<RawMembers<CreateInvitationBody>>,
-    ) -> Result<Answer<201, CreatedInvitationView>, Refused<CreateInvitationRefusals>> {
+    ) -> Result<Once<201, CreatedInvitationView>, Refused<CreateInvitationRefusals>> {
         let now = app.now();
-        let (invitation, token) = invitations::create(&app, &tenant, &body.0.members, now).await?;
-        let location = format!(
-            "{}/admin/v1/tenants/{}/invitations/{}",
-            app.public_url.as_str().trim_end_matches('/'),
-            tenant.tenant().slug(),
-            invitation.id
-        );
-        let view = CreatedInvitationView::new(tenant.tenant(), &invitation, &token, now);
-        Ok(Answer::new(view)
-            .header(header::LOCATION, &location)
-            .header(header::CACHE_CONTROL, "no-store"))
+        let draft = invitations::create(&app, &tenant, &body.0.members, now);
+        let render = |(invitation, token): &(Invitation, OpaqueToken<InvitationToken>)| {
+            let location = format!(
+                "{}/admin/v1/tenants/{}/invitations/{}",
+                app.public_url.as_str().trim_end_matches('/'),
+                tenant.tenant().slug(),
+                invitation.id
+            );
+            let view = CreatedInvitationView::new(tenant.tenant(), invitation, token, now);
+            Answer::new(view)
+                .header(header::LOCATION, &location)
+                .header(header::CACHE_CONTROL, "no-store")
+        };
+        Ok(key.once(&app, &tenant, draft, render).await?)
     }
 
     /// List invitations
