@@ -48,6 +48,7 @@ enum Command {
     Services(commands::services::Services),
     K8s(commands::k8s::K8s),
     Image(commands::image::Image),
+    Monitoring(commands::monitoring::Monitoring),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Command::Services(services) => services.run(&interrupt),
         Command::K8s(k8s) => k8s.run(&interrupt),
         Command::Image(image) => image.run(&interrupt),
+        Command::Monitoring(monitoring) => monitoring.run(&interrupt),
     });
     // Everything that stops a server or removes a folder is a guard inside `run`, and has been
     // dropped by now: nothing below may be needed for cleaning up.

@@ -75,6 +75,14 @@ const BWRAP: Need = Need {
     program: "bwrap",
     package: "bubblewrap",
 };
+const PROMETHEUS: Need = Need {
+    program: "prometheus",
+    package: "prometheus",
+};
+const PROMTOOL: Need = Need {
+    program: "promtool",
+    package: "prometheus",
+};
 const TASKSET: Need = Need {
     program: "taskset",
     package: "util-linux",
@@ -90,6 +98,7 @@ pub(crate) enum Purpose<'a> {
     Example,
     Image,
     Manifests,
+    Monitoring,
 }
 
 impl Purpose<'_> {
@@ -108,6 +117,7 @@ impl Purpose<'_> {
             Self::Tests => vec![NODE, NPM, PYTHON, CHROMIUM],
             Self::Bench => vec![TASKSET],
             Self::Image => vec![BUILDAH, UMOCI, BWRAP, PYTHON],
+            Self::Monitoring => vec![PYTHON, PROMETHEUS, PROMTOOL],
         };
         needs.extend([REDIS, INITDB, PG_ISREADY, POSTGRES, PSQL]);
         if cfg!(target_os = "linux") {
@@ -130,6 +140,10 @@ impl Purpose<'_> {
             Self::Image => {
                 "\x20 Fedora:          sudo dnf install redis postgresql-server postgresql python3 util-linux buildah umoci bubblewrap\n\
                  \x20 Images are built and run on Linux alone.\n"
+            }
+            Self::Monitoring => {
+                "\x20 Fedora:          sudo dnf install redis postgresql-server postgresql python3 util-linux golang-github-prometheus\n\
+                 \x20 macOS:           brew install redis postgresql python prometheus\n"
             }
             Self::Manifests => {
                 "\x20 Fedora:          sudo dnf install python3\n\

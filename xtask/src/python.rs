@@ -43,6 +43,12 @@ pub(crate) const CONTRACT: PythonSet = PythonSet {
     folder: "test-tools/contract-python",
 };
 
+/// What draws the dashboard.
+pub(crate) const PICTURE: PythonSet = PythonSet {
+    requirements: "xtask/python/picture.txt",
+    folder: "test-tools/picture",
+};
+
 /// A Go, for machines whose own is old or missing.
 pub(crate) const GO: PythonSet = PythonSet {
     requirements: "xtask/python/go.txt",

@@ -9,7 +9,7 @@ use crate::harness::{Backend, Client, Installation, PASSWORD, until};
 
 const DOCUMENTED: &str = include_str!("../../../docs/metrics.md");
 const DASHBOARD: &str = include_str!("../../../k8s/monitoring/dashboard.json");
-const ALERTS: &str = include_str!("../../../k8s/monitoring/alerts.yaml");
+const ALERTS: &str = include_str!("../../../k8s/components/prometheus-rule/prometheus-rule.yaml");
 const RUNBOOKS: &str = include_str!("../../../docs/operate/runbooks.md");
 
 async fn exposition(installation: &Installation, instance: usize) -> String {

@@ -68,7 +68,7 @@ impl Clients {
         let guard = copy_document(&workspace)?;
         let mut server = progress.phase("server", |progress| {
             let binary = workspace.target.join("debug/tokenhouse");
-            Tokenhouse::start(&binary, &tools, progress, interrupt)
+            Tokenhouse::start(&binary, None, &tools, progress, interrupt)
         })?;
         let mut rows = Vec::new();
         for language in chosen {

@@ -6,5 +6,6 @@ pub(crate) mod contract;
 pub(crate) mod example;
 pub(crate) mod image;
 pub(crate) mod k8s;
+pub(crate) mod monitoring;
 pub(crate) mod services;
 pub(crate) mod test;

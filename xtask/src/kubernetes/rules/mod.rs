@@ -92,4 +92,20 @@ mod tests {
         assert_eq!(names, BTreeSet::from(expected));
         assert!(settings_in("nothing").is_err());
     }
+
+    /// Two formats of one thing: `rule_files` of Prometheus, and the object of its operator.
+    #[test]
+    fn the_operators_rule_has_the_alerts_of_the_file() {
+        let read = |text: &str| -> serde_yaml::Value { serde_yaml::from_str(text).expect("YAML") };
+        let file = read(include_str!("../../../../k8s/monitoring/alerts.yaml"));
+        let object = read(include_str!(
+            "../../../../k8s/components/prometheus-rule/prometheus-rule.yaml"
+        ));
+        let (ours, theirs) = (&file["groups"], &object["spec"]["groups"]);
+        assert_eq!(ours.as_sequence().map(Vec::len), Some(1));
+        assert_eq!(
+            ours[0], theirs[0],
+            "copy the group from k8s/monitoring/alerts.yaml"
+        );
+    }
 }
