@@ -144,7 +144,7 @@ pub(crate) const LANGUAGES: &[Language] = &[
             "pom.xml",
             "<artifactId>openapi-generator-maven-plugin</artifactId>",
         ),
-        strictness: "javac -Xlint -Werror, two lints off",
+        strictness: "-Xlint:all,-deprecation,-serial -Werror",
         needs: &[JAVAC, MAVEN],
         install: Install {
             lock: "pom.xml",
