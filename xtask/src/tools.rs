@@ -19,7 +19,7 @@ pub(crate) use crate::needs::Purpose;
 use crate::process::run_logged;
 use crate::progress::Progress;
 
-/// The second number of the oldest Go that k8s/validate/go.mod accepts.
+/// The second number of the oldest Go that k8s/validate/go.mod and openapi/clients/go/go.mod accept.
 const OLDEST_GO: u32 = 26;
 
 /// Where programs are looked for.

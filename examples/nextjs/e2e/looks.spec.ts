@@ -102,6 +102,8 @@ test("no page asks anybody but the application for anything", async ({
 async function expectAccessible(page: Page): Promise<void> {
   // Scripts have to run before the page is what people get.
   await expect(page.locator("button:disabled, fieldset:disabled")).toHaveCount(0);
+  // On the way from page to page, Next takes the old title away before it brings the new one.
+  await expect(page).toHaveTitle(/./);
   const { violations } = await new AxeBuilder({ page })
     .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
     .analyze();

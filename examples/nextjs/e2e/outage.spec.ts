@@ -41,6 +41,11 @@ test("a server that is down is said so, signs nobody out, and is found again", a
     await expectHome(page);
     await expect(alert).toHaveCount(0);
     expect(await cookieNames(context, tenant)).toEqual(["tokenhouse_access", "tokenhouse_refresh"]);
+
+    // Nor does it go on saying what is no longer so.
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await expect(page.getByRole("status").getByText("You’re signed out.")).toBeVisible();
+    await expect(page.getByText(/^You’re still signed in\./)).toHaveCount(0);
   } finally {
     await uninstall(installation);
   }

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/oapi-codegen/nullable"
-	"github.com/oapi-codegen/runtime/types"
 
 	"github.com/tokenhouse/tokenhouse/openapi/clients/go/tokenhouse"
 )
@@ -72,7 +71,7 @@ func main() {
 	operator := bearer(os.Getenv("TOKENHOUSE_OPERATOR_TOKEN"))
 	slug := "go-" + strconv.FormatInt(time.Now().UnixNano(), 36)
 
-	tenant := ok(api.CreateTenantWithResponse(ctx, tokenhouse.CreateTenantBody{
+	tenant := ok(api.CreateTenantWithResponse(ctx, nil, tokenhouse.CreateTenantBody{
 		Slug: slug,
 		Name: nullable.NewNullableWithValue("Go"),
 	}, operator))
@@ -80,7 +79,7 @@ func main() {
 	check(tenant.JSON201.Slug == slug, "slug", tenant.JSON201.Slug)
 	done("create a tenant")
 
-	reports := ok(api.CreateClientWithResponse(ctx, slug, tokenhouse.CreateClientBody{
+	reports := ok(api.CreateClientWithResponse(ctx, slug, nil, tokenhouse.CreateClientBody{
 		ClientName: nullable.NewNullableWithValue("Reports"),
 		GrantTypes: nullable.NewNullableWithValue([]string{"client_credentials"}),
 		Scope:      nullable.NewNullableWithValue("tokenhouse:admin:read"),
@@ -137,15 +136,15 @@ func main() {
 	check(current.AvatarUrl.MustGet() == "https://example.com/ada.png", "avatar_url")
 	done("current user")
 
-	emails := []types.Email{email}
+	emails := []string{email}
 	for _, name := range []string{"grace", "alan", "edsger", "barbara"} {
-		made := ok(api.CreateUserWithResponse(ctx, slug, tokenhouse.CreateUserBody{
-			Name: nullable.NewNullableWithValue(name), Email: types.Email(name + "@example.com"),
+		made := ok(api.CreateUserWithResponse(ctx, slug, nil, tokenhouse.CreateUserBody{
+			Name: nullable.NewNullableWithValue(name), Email: name + "@example.com",
 		}, operator)).JSON201
 		check(made != nil, "create_user")
 		emails = append(emails, made.Email)
 	}
-	var listed []types.Email
+	var listed []string
 	pages := 0
 	params := &tokenhouse.ListUsersParams{Limit: to(int32(2))}
 	for {

@@ -27,6 +27,8 @@ pub(crate) struct Workshop<'a> {
     pub(crate) language: &'a Language,
     pub(crate) workspace: &'a Workspace,
     pub(crate) server: &'a Tokenhouse,
+    /// The folder of a Go that is new enough, where one is needed.
+    pub(crate) go: Option<&'a Path>,
     pub(crate) interrupt: &'a Interrupt,
 }
 
@@ -143,7 +145,8 @@ impl Workshop<'_> {
     fn furnish(&self, command: &mut Command) -> Result<()> {
         let own = OWN_PROGRAMS.map(|folder| self.folder().join(folder));
         let path = env::var_os("PATH").unwrap_or_default();
-        let path: OsString = env::join_paths(own.into_iter().chain(env::split_paths(&path)))
+        let own = own.into_iter().chain(self.go.map(Path::to_owned));
+        let path: OsString = env::join_paths(own.chain(env::split_paths(&path)))
             .context("a folder's name can't be in PATH")?;
         command
             .env("PATH", path)

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crate::clients::{LANGUAGES, Language, STEPS, Workshop};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::process::{expect_success, run};
 use crate::progress::Progress;
+use crate::python;
 use crate::services::Tokenhouse;
 use crate::tools::{Purpose, Tools};
 use crate::workspace::{Workspace, cargo};
@@ -58,6 +60,11 @@ impl Clients {
             let purpose = Purpose::Clients(&needs);
             Tools::ready(purpose, !self.no_install, progress, interrupt)
         })?;
+        let go = progress.phase("go", |progress| {
+            let wanted = chosen.iter().any(|one| one.name == "go");
+            let go = wanted.then(|| python::go(&workspace, &tools, progress, interrupt));
+            go.transpose()
+        })?;
         progress.phase("build", |progress| {
             progress.note("cargo build --package tokenhouse-server");
             let mut build = Command::new(cargo());
@@ -77,6 +84,7 @@ impl Clients {
                 language,
                 workspace: &workspace,
                 server: &server,
+                go: go.as_deref().and_then(Path::parent),
                 interrupt,
             };
             let generator = workshop.generator()?;

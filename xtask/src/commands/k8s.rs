@@ -14,7 +14,7 @@ use crate::kubernetes::rules::{self, Facts};
 use crate::kubernetes::validators::{self, Eye, Finding, Validators};
 use crate::kubernetes::variants::{self, Variant};
 use crate::progress::Progress;
-use crate::python::{GO, MANIFESTS, PythonTools};
+use crate::python::{MANIFESTS, PythonTools, go};
 use crate::tools::{Purpose, Tools};
 use crate::workspace::Workspace;
 
@@ -96,20 +96,6 @@ impl K8s {
         progress.summary(&format!("{} variants are good", variants.len()));
         Ok(())
     }
-}
-
-/// A Go that is new enough: the machine's, or one from the Python packages.
-fn go(
-    workspace: &Workspace,
-    tools: &Tools,
-    progress: &Progress,
-    interrupt: &Interrupt,
-) -> Result<PathBuf> {
-    if let Some(go) = tools.go() {
-        return Ok(go);
-    }
-    let python = PythonTools::ready(GO, workspace, tools, progress, interrupt)?;
-    Ok(python.program("go"))
 }
 
 fn write_all(folder: &Path, variants: &[Variant]) -> Result<Vec<PathBuf>> {

@@ -4,7 +4,7 @@ import { describe, failureOf } from "@/api/failure";
 import { type ConnectedApp, useConnectedApps, useDisconnectApp } from "@/session/hooks";
 import { Alert } from "@/ui/alert";
 import { Button } from "@/ui/button";
-import { showToast } from "@/ui/toasts";
+import { dismissProblems, showToast } from "@/ui/toasts";
 
 import styles from "./apps-card.module.css";
 import { Bars, Card } from "./card";
@@ -55,12 +55,13 @@ function App({ app }: { app: ConnectedApp }) {
         isPending={isPending}
         pendingText="Disconnecting…"
         aria-label={`Disconnect ${app.clientName}`}
-        onClick={() =>
+        onClick={() => {
+          dismissProblems();
           disconnect(app, {
             onSuccess: () => showToast("done", `${app.clientName} is disconnected.`),
             onError: (error) => showToast("problem", describe(failureOf(error))),
-          })
-        }
+          });
+        }}
       >
         Disconnect
       </Button>

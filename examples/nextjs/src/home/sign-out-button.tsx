@@ -5,7 +5,7 @@ import { useLogout } from "@/session/hooks";
 import { usePresence } from "@/session/provider";
 import { Button } from "@/ui/button";
 import { Icon } from "@/ui/icon";
-import { showToast } from "@/ui/toasts";
+import { dismissProblems, showToast } from "@/ui/toasts";
 
 import styles from "./home.module.css";
 
@@ -19,12 +19,13 @@ export function SignOutButton() {
       isPending={isPending}
       pendingText="Signing out…"
       disabled={presence !== "signed-in"}
-      onClick={() =>
+      onClick={() => {
+        dismissProblems();
         logout(undefined, {
           onError: (error) =>
             showToast("problem", `You’re still signed in. ${describe(failureOf(error))}`),
-        })
-      }
+        });
+      }}
     >
       <Icon name="sign-out" />
       Sign out

@@ -27,6 +27,11 @@ export function showToast(tone: Tone, text: string): void {
   }));
 }
 
+/** What went wrong before is no news once it is tried again. */
+export function dismissProblems(): void {
+  toasts.setState(({ all }) => ({ all: all.filter(({ tone }) => tone !== "problem") }));
+}
+
 function dismiss(id: number): void {
   toasts.setState(({ all }) => ({ all: all.filter((toast) => toast.id !== id) }));
 }

@@ -1,10 +1,16 @@
 import com.tokenhouse.client.ApiClient;
 import com.tokenhouse.client.ApiException;
 import com.tokenhouse.client.api.ClientsApi;
+import com.tokenhouse.client.api.ClientsApi.APICreateClientRequest;
 import com.tokenhouse.client.api.OAuthApi;
+import com.tokenhouse.client.api.OAuthApi.APIExchangeTokenRequest;
 import com.tokenhouse.client.api.SessionApi;
 import com.tokenhouse.client.api.TenantsApi;
+import com.tokenhouse.client.api.TenantsApi.APICreateTenantRequest;
 import com.tokenhouse.client.api.UsersApi;
+import com.tokenhouse.client.api.UsersApi.APICreateUserRequest;
+import com.tokenhouse.client.api.UsersApi.APIListUsersRequest;
+import com.tokenhouse.client.api.UsersApi.APIUpdateUserRequest;
 import com.tokenhouse.client.model.ClientInformation;
 import com.tokenhouse.client.model.CreateClientBody;
 import com.tokenhouse.client.model.CreateTenantBody;
@@ -93,7 +99,12 @@ public final class Story {
   private static TokenResponse exchange(ApiClient client, String scope) throws ApiException {
     return new OAuthApi(client)
         .exchangeToken(
-            SLUG, "client_credentials", null, null, null, null, null, null, null, null, List.of(), scope);
+            APIExchangeTokenRequest.newBuilder()
+                .tenant(SLUG)
+                .grantType("client_credentials")
+                .resource(List.of())
+                .scope(scope)
+                .build());
   }
 
   /** Runs it. */
@@ -103,18 +114,25 @@ public final class Story {
     UsersApi users = new UsersApi(operator);
 
     Tenant tenant =
-        new TenantsApi(operator).createTenant(new CreateTenantBody().slug(SLUG).name("Java"));
+        new TenantsApi(operator)
+            .createTenant(
+                APICreateTenantRequest.newBuilder()
+                    .createTenantBody(new CreateTenantBody().slug(SLUG).name("Java"))
+                    .build());
     check(tenant.getSlug().equals(SLUG), tenant);
     done("create a tenant");
 
     ClientInformation reports =
         new ClientsApi(operator)
             .createClient(
-                SLUG,
-                new CreateClientBody()
-                    .clientName("Reports")
-                    .grantTypes(List.of("client_credentials"))
-                    .scope("tokenhouse:admin:read"));
+                APICreateClientRequest.newBuilder()
+                    .tenant(SLUG)
+                    .createClientBody(
+                        new CreateClientBody()
+                            .clientName("Reports")
+                            .grantTypes(List.of("client_credentials"))
+                            .scope("tokenhouse:admin:read"))
+                    .build());
     check(reports.getClientSecret() != null, reports);
     done("create a client");
 
@@ -156,13 +174,17 @@ public final class Story {
     List<String> emails = new ArrayList<>(List.of(EMAIL));
     for (String name : List.of("grace", "alan", "edsger", "barbara")) {
       CreateUserBody body = new CreateUserBody().name(name).email(name + "@example.com");
-      emails.add(users.createUser(SLUG, body).getEmail());
+      APICreateUserRequest request =
+          APICreateUserRequest.newBuilder().tenant(SLUG).createUserBody(body).build();
+      emails.add(users.createUser(request).getEmail());
     }
     List<String> listed = new ArrayList<>();
     int pages = 0;
     String cursor = null;
     do {
-      UserPage page = users.listUsers(SLUG, 2, cursor, null, null, null, null);
+      UserPage page =
+          users.listUsers(
+              APIListUsersRequest.newBuilder().tenant(SLUG).limit(2).cursor(cursor).build());
       page.getItems().forEach(item -> listed.add(item.getEmail()));
       cursor = page.getNextCursor();
       pages += 1;
@@ -173,7 +195,13 @@ public final class Story {
     done("list users page by page");
 
     UserChange change = new UserChange().name("Ada").avatarUrl(null);
-    User changed = users.updateUser(SLUG, user.getUserId().toString(), change, null);
+    User changed =
+        users.updateUser(
+            APIUpdateUserRequest.newBuilder()
+                .tenant(SLUG)
+                .userId(user.getUserId().toString())
+                .userChange(change)
+                .build());
     check(changed.getName().equals("Ada") && changed.getEmail().equals(EMAIL), changed);
     check(changed.getAvatarUrl() == null, changed);
     done("clear one member with null");
@@ -182,7 +210,7 @@ public final class Story {
     TokenResponse granted = exchange(machine, "tokenhouse:admin:read");
     UserPage read =
         new UsersApi(bearer(granted.getAccessToken()))
-            .listUsers(SLUG, null, null, null, null, null, null);
+            .listUsers(APIListUsersRequest.newBuilder().tenant(SLUG).build());
     check(read.getItems().size() == emails.size(), read);
     done("exchange client credentials");
 

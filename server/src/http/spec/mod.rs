@@ -131,7 +131,7 @@ fn rename_references(value: &mut Value, from: &str, to: &str) {
 
 /// The groups in the order in which people meet them.
 fn order_tags(document: &mut Value) {
-    const ORDER: [&str; 12] = [
+    const ORDER: [&str; 13] = [
         "Discovery",
         "OAuth",
         "Pages",
@@ -143,6 +143,7 @@ fn order_tags(document: &mut Value) {
         "Sign-ins",
         "Keys",
         "Settings",
+        "Domains",
         "Audit",
     ];
     if let Some(tags) = document["tags"].as_array_mut() {

@@ -67,6 +67,34 @@ pub(super) fn shape(document: &mut Value) {
         null_references(schema, &type_of);
     }
     point_at_patches(document);
+    let bodies = super::operations(document).flat_map(|(_, operation)| bodies_of(operation));
+    bodies.for_each(lines);
+}
+
+/// What an operation takes and answers: its media types, each with their schemas.
+fn bodies_of(operation: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let (mut request, mut responses) = (None, None);
+    for (name, part) in operation.as_object_mut().into_iter().flatten() {
+        match name.as_str() {
+            "requestBody" => request = Some(part),
+            "responses" => responses = part.as_object_mut(),
+            _ => {}
+        }
+    }
+    let responses = responses.into_iter().flat_map(Map::values_mut);
+    request
+        .into_iter()
+        .chain(responses)
+        .filter_map(|part| part.get_mut("content"))
+}
+
+/// Lines are no JSON value: to clients that are generated they are bytes. What each line is has a schema and
+/// so a type, under the name that OpenAPI 3.2 gives it, `itemSchema`.
+fn lines(content: &mut Value) {
+    if let Some(media) = content.get_mut("application/x-ndjson") {
+        media["x-item-schema"] = media["schema"].take();
+        media["schema"] = json!({ "type": "string", "format": "binary" });
+    }
 }
 
 /// A union whose members carry the word that tells them apart, instead of a class around each.

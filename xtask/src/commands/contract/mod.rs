@@ -25,7 +25,7 @@ use crate::workspace::Workspace;
   cargo xtask contract                 every step, as CI runs them
   cargo xtask contract lint            Spectral and Redocly over openapi/openapi.json
   cargo xtask contract breaking        what changed since the last release, and whether it may
-  cargo xtask contract fuzz            Schemathesis against a server of its own, some three minutes
+  cargo xtask contract fuzz            Schemathesis against a server of its own, a minute
   cargo xtask contract fuzz --long     the same for half an hour, with another seed each time")]
 pub(crate) struct Contract {
     #[command(subcommand)]

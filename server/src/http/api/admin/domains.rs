@@ -323,7 +323,7 @@ impl FromMembers for UpdateDomainBody {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
-pub enum DomainStateView {
+pub enum DomainState {
     /// The proof was not found yet.
     Pending,
     /// The domain serves the tenant's paths.
@@ -332,7 +332,7 @@ pub enum DomainStateView {
 
 /// A TXT record to be made.
 #[derive(Debug, Object, Serialize)]
-pub struct DnsRecordView {
+pub struct DnsRecord {
     /// `TXT`.
     #[oai(rename = "type")]
     #[serde(rename = "type")]
@@ -345,7 +345,7 @@ pub struct DnsRecordView {
 
 /// A file to be served instead.
 #[derive(Debug, Object, Serialize)]
-pub struct HttpFileView {
+pub struct HttpFile {
     /// Where: it must answer 200 without a redirect, and with TLS that public clients trust.
     url: String,
     /// The whole body.
@@ -358,15 +358,15 @@ pub struct HttpFileView {
 pub struct DomainView {
     /// The name in its one spelling: lower case, international labels in Punycode.
     domain: String,
-    state: DomainStateView,
+    state: DomainState,
     /// Whether requests to the domain have the issuer in `url`.
     issuer: bool,
     /// The base of the tenant's addresses on the domain.
     url: String,
     /// The record that proves the domain. Once it is verified, nobody looks for it any more.
-    dns_record: DnsRecordView,
+    dns_record: DnsRecord,
     /// The file that proves the domain as well.
-    http_file: HttpFileView,
+    http_file: HttpFile,
     created_at: DateTime,
     updated_at: DateTime,
     /// Null: not yet.
@@ -378,19 +378,19 @@ impl DomainView {
         Self {
             domain: domain.name.to_string(),
             state: match domain.verified_at {
-                None => DomainStateView::Pending,
-                Some(_) => DomainStateView::Verified,
+                None => DomainState::Pending,
+                Some(_) => DomainState::Verified,
             },
             issuer: domain.is_issuer,
             url: Issuer::on_domain(public_url, &domain.name)
                 .as_str()
                 .to_owned(),
-            dns_record: DnsRecordView {
+            dns_record: DnsRecord {
                 type_: "TXT".to_owned(),
                 name: domain.record_name(),
                 value: domain.proof(),
             },
-            http_file: HttpFileView {
+            http_file: HttpFile {
                 url: domain.proof_url(public_url),
                 body: domain.proof(),
             },
@@ -407,15 +407,15 @@ impl Example for DomainView {
         let proof = "tokenhouse-domain-verification=w0fVJpvLzvqq4n6WtBPzR3cPBfOXSqyZbqKiyzCVeqs";
         Self {
             domain: "login.acme.example".to_owned(),
-            state: DomainStateView::Pending,
+            state: DomainState::Pending,
             issuer: false,
             url: "https://login.acme.example".to_owned(),
-            dns_record: DnsRecordView {
+            dns_record: DnsRecord {
                 type_: "TXT".to_owned(),
                 name: "_tokenhouse-challenge.login.acme.example".to_owned(),
                 value: proof.to_owned(),
             },
-            http_file: HttpFileView {
+            http_file: HttpFile {
                 url: "https://login.acme.example/.well-known/tokenhouse-domain-verification"
                     .to_owned(),
                 body: proof.to_owned(),

@@ -19,7 +19,7 @@ use poem::{
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi,
     registry::{
-        MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef,
+        MetaMediaType, MetaRequest, MetaResponse, MetaResponses,
         Registry,
     },
     types::{Example, Type},
@@ -333,12 +333,6 @@ impl Import {
     }
 }
 
-/// Lines are no JSON value: to clients that are generated they are bytes, with a schema for one line.
-fn lines() -> MetaSchemaRef {
-    let schema = MetaSchema::new_with_format("string", "binary");
-    MetaSchemaRef::Inline(Box::new(schema))
-}
-
 /// A body of lines.
 #[derive(Debug)]
 pub struct NdjsonBody {
@@ -360,9 +354,10 @@ impl<'a> ApiExtractor<'a> for NdjsonBody {
     fn request_meta() -> Option<MetaRequest> {
         Some(MetaRequest {
             description: Some("One user a line, each a `CreateUserBody`."),
+            // Of a line: `spec/shapes.rs` says that the whole is bytes.
             content: vec![MetaMediaType {
                 content_type: NDJSON,
-                schema: lines(),
+                schema: CreateUserBody::schema_ref(),
             }],
             required: true,
         })
@@ -406,7 +401,7 @@ impl ApiResponse for NdjsonAnswer {
                 status_range: None,
                 content: vec![MetaMediaType {
                     content_type: NDJSON,
-                    schema: lines(),
+                    schema: ImportLine::schema_ref(),
                 }],
                 headers: vec![],
             }],
