@@ -17,7 +17,7 @@ use crate::{
         networks::{Networks, NotANetwork},
         secret::{Operator, TokenDigest},
     },
-    infrastructure::crypto::MasterKeys,
+    infrastructure::{crypto::MasterKeys, database},
     telemetry::TraceSettings,
 };
 
@@ -38,7 +38,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("TOKENHOUSE_DATA_DIR", "where `dev` keeps its data"),
     (
         "TOKENHOUSE_DATABASE_URL",
-        "sqlite:// or postgres:// address of the database",
+        "sqlite:// or postgres:// address of the database; sslmode=verify-full, with sslrootcert=FILE for an authority of your own, for TLS",
     ),
     (
         "TOKENHOUSE_REDIS_URL",
@@ -386,14 +386,8 @@ fn check_public_url(text: &str) -> Result<Url, String> {
 }
 
 fn check_database_url(text: &str) -> Result<Zeroizing<String>, String> {
-    let known = ["sqlite:", "postgres:", "postgresql:"]
-        .iter()
-        .any(|scheme| text.starts_with(scheme));
-    if known {
-        Ok(Zeroizing::new(text.to_owned()))
-    } else {
-        Err("must begin with sqlite: or postgres:".to_owned())
-    }
+    database::check_address(text).map_err(|bad| bad.to_string())?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 fn check_redis_url(text: &str) -> Result<Zeroizing<String>, String> {

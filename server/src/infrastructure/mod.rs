@@ -10,5 +10,6 @@ pub mod metrics;
 pub mod outbound;
 pub mod redis;
 pub mod tenant_sweeper;
+pub mod tls;
 pub mod views;
 pub mod worker;

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::error::store_error;
+use super::{address, error::store_error, unfit::NoConnection};
 use crate::{
     application::{error::StoreError, ports::Dependency},
     infrastructure::metrics::MetricsBuilder,
@@ -99,7 +99,8 @@ impl Database {
 }
 
 /// Connects to `sqlite:path` or `postgres://…`.
-pub async fn connect(url: &str) -> Result<Database, StoreError> {
+pub async fn connect(url: &str) -> Result<Database, NoConnection> {
+    address::check_address(url)?;
     let mut options = ConnectOptions::new(url);
     options
         .sqlx_logging(false)
@@ -122,11 +123,15 @@ pub async fn connect(url: &str) -> Result<Database, StoreError> {
     } else {
         options
             .max_connections(POSTGRES_CONNECTIONS)
-            .statement_timeout(STATEMENT_TIMEOUT);
+            .statement_timeout(STATEMENT_TIMEOUT)
+            .map_sqlx_postgres_opts({
+                let mode = address::ssl_mode(url);
+                move |postgres| postgres.ssl_mode(mode)
+            });
     }
     let connection = sea_orm::Database::connect(options)
         .await
-        .map_err(store_error)?;
+        .map_err(|error| NoConnection::of(error, url))?;
     let dialect = match connection.get_database_backend() {
         DbBackend::Postgres => Dialect::Postgres,
         _ => Dialect::Sqlite,

@@ -12,6 +12,7 @@ mod keys;
 mod refresh;
 mod schema;
 mod single_use;
+mod tls;
 mod views;
 mod work;
 
