@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod audit_floods;
+pub mod backoff;
 pub mod clock;
 pub mod crypto;
 pub mod database;

@@ -9,9 +9,9 @@ use sea_orm::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{address, error::store_error, unfit::NoConnection};
+use super::{address, unfit::NoConnection};
 use crate::{
-    application::{error::StoreError, ports::Dependency},
+    application::ports::{Dependency, Health},
     infrastructure::metrics::MetricsBuilder,
 };
 
@@ -149,14 +149,11 @@ impl Dependency for Database {
         "database"
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        tokio::time::timeout(
-            CHECK_TIMEOUT,
-            self.connection.execute_unprepared("SELECT 1"),
-        )
-        .await
-        .map_err(|elapsed| StoreError::Unavailable(Box::new(elapsed)))?
-        .map_err(store_error)?;
-        Ok(())
+    async fn check(&self) -> Health {
+        let asked = self.connection.execute_unprepared("SELECT 1");
+        match tokio::time::timeout(CHECK_TIMEOUT, asked).await {
+            Ok(Ok(_)) => Health::Up,
+            Ok(Err(_)) | Err(_) => Health::Down("unreachable".into()),
+        }
     }
 }
