@@ -12,6 +12,7 @@ mod connection;
 mod consents;
 mod domains;
 mod error;
+mod faults;
 mod floors;
 mod grants;
 mod invitations;

@@ -5,6 +5,7 @@
 
 mod contract;
 mod directory;
+mod faults;
 mod fixture;
 mod isolation;
 mod kept_answers;
