@@ -126,11 +126,12 @@ impl Server {
         } = assemble(settings, database, clock, entropy).await?;
 
         let readiness = Readiness::new(Arc::clone(&app));
+        public_place.fill(http::public_endpoint(Arc::clone(&app)));
+        // Second: who hears that it is ready will be served.
         management_place.fill(http::management_endpoint(
             Arc::clone(&app),
             readiness.clone(),
         ));
-        public_place.fill(http::public_endpoint(Arc::clone(&app)));
         listeners.started = true;
         Ok(Self {
             public_address,

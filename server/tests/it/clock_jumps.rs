@@ -60,7 +60,12 @@ async fn with_a_wrong_clock(mut installation: Installation) -> (Arc<Wrong>, Inst
 }
 
 async fn a_jump_ends_no_session_and_makes_no_odd_lifetime(installation: Installation) {
-    let (clock, _installation, tenant) = with_a_wrong_clock(installation).await;
+    let (clock, installation, tenant) = with_a_wrong_clock(installation).await;
+    // SQLite has no clock but that of the machine, so that its instances can't differ.
+    let (retried_at, retried_off) = match installation.database.starts_with("sqlite:") {
+        true => (2, 1),
+        false => (0, 0),
+    };
     let mut session = tenant.session().await;
     for off in [5 * HOUR, -5 * HOUR, 26 * HOUR, -26 * HOUR, 0] {
         clock.jump_to(off);
@@ -68,8 +73,9 @@ async fn a_jump_ends_no_session_and_makes_no_odd_lifetime(installation: Installa
         let made = claims(&there);
         assert!((age(&made) + off).abs() < 60, "{off}: {made}");
         // The same request once more, at an instance whose clock is right: the same successor.
-        let again = tenant.refresh(0, &session.refresh_token).await;
-        assert!(age(&claims(&again)).abs() < 60, "{off}");
+        let again = tenant.refresh(retried_at, &session.refresh_token).await;
+        let made = claims(&again);
+        assert!((age(&made) + off * retried_off).abs() < 60, "{off}: {made}");
         let successor = Session::of(&there).refresh_token;
         assert_eq!(Session::of(&again).refresh_token, successor, "{off}");
         let here = tenant.refresh(1, &successor).await;

@@ -69,6 +69,7 @@ async fn a_full_sqlite_is_unavailable_for_writes_and_good_for_reads() {
     assert_eq!(db.check().await, Health::Degraded("without room".into()));
     let mut work = store.view(&acme).await.unwrap();
     assert_eq!(work.user(known.id).await.unwrap(), Some(known));
+    drop(work);
 
     on_every_connection(&db, "PRAGMA max_page_count = 1073741823").await;
     add_user(&db, &acme, 1_000).await.unwrap();
