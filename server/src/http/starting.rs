@@ -55,7 +55,7 @@ impl Start {
             clock,
             entropy,
             meter,
-            missing: Mutex::new(Health::Down("not looked at".into())),
+            missing: Mutex::new(Health::Down("not connected".into())),
             since: Mutex::default(),
         })
     }

@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_file_of_authorities_has_to_be_one() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("ca.pem");
         let check = || {
             let address = format!(
@@ -158,16 +158,16 @@ mod tests {
             check_address(&address)
         };
         assert!(matches!(check(), Err(BadAddress::Root { .. })), "absent");
-        std::fs::write(&file, "no certificate").unwrap();
+        std::fs::write(&file, "no certificate").expect("a file");
         assert!(
             matches!(check(), Err(BadAddress::Root { .. })),
             "another file"
         );
         let pem = rcgen::generate_simple_self_signed(["ca".to_owned()])
-            .unwrap()
+            .expect("a certificate")
             .cert
             .pem();
-        std::fs::write(&file, pem).unwrap();
+        std::fs::write(&file, pem).expect("a file");
         assert_eq!(check(), Ok(()));
     }
 }
