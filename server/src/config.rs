@@ -17,7 +17,7 @@ use crate::{
         networks::{Networks, NotANetwork},
         secret::{Operator, TokenDigest},
     },
-    infrastructure::crypto::MasterKeys,
+    infrastructure::{crypto::MasterKeys, database, redis::RedisAddress},
     telemetry::TraceSettings,
 };
 
@@ -38,11 +38,15 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("TOKENHOUSE_DATA_DIR", "where `dev` keeps its data"),
     (
         "TOKENHOUSE_DATABASE_URL",
-        "sqlite:// or postgres:// address of the database",
+        "sqlite:// or postgres:// address of the database; sslmode=verify-full, with sslrootcert=FILE for an authority of your own, for TLS",
     ),
     (
         "TOKENHOUSE_REDIS_URL",
-        "redis:// address of the hot state; unset: it lives in the database",
+        "redis:// or rediss:// address of the hot state, or redis-sentinel://[user:password@]host:26379,host:26379/name (rediss-sentinel:// with TLS); unset: it lives in the database",
+    ),
+    (
+        "TOKENHOUSE_REDIS_CA",
+        "certificates in PEM of the authorities that alone may vouch for Redis; unset: public ones",
     ),
     (
         "TOKENHOUSE_MASTER_KEY",
@@ -89,7 +93,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     pub management_listen: SocketAddr,
     pub database_url: Zeroizing<String>,
-    pub redis_url: Option<Zeroizing<String>>,
+    /// Without one, the hot state is in the database.
+    pub redis: Option<RedisAddress>,
     pub master_keys: MasterKeys,
     pub operator_tokens: Vec<TokenDigest<Operator>>,
     pub outbound_allowed_networks: Networks,
@@ -280,7 +285,7 @@ impl RawSettings {
         });
         let listen = self.required("TOKENHOUSE_LISTEN", check_address);
         let management_listen = self.required("TOKENHOUSE_MANAGEMENT_LISTEN", check_address);
-        let redis_url = self.optional("TOKENHOUSE_REDIS_URL", check_redis_url);
+        let redis = self.redis();
         let outbound_allowed_networks = self
             .optional("TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS", check_networks)
             .unwrap_or_default();
@@ -320,7 +325,7 @@ impl RawSettings {
                 listen,
                 management_listen,
                 database_url,
-                redis_url,
+                redis,
                 master_keys,
                 operator_tokens,
                 outbound_allowed_networks,
@@ -329,6 +334,18 @@ impl RawSettings {
             }),
             _ => Err(SettingsError(self.problems)),
         }
+    }
+
+    fn redis(&mut self) -> Option<RedisAddress> {
+        let authority = self.get("TOKENHOUSE_REDIS_CA").map(str::to_owned);
+        let address = self.optional("TOKENHOUSE_REDIS_URL", |text| {
+            RedisAddress::parse(text, authority.as_deref()).map_err(|bad| bad.to_string())
+        });
+        if authority.is_some() && !self.values.contains_key("TOKENHOUSE_REDIS_URL") {
+            let lonely = "TOKENHOUSE_REDIS_CA has no effect without TOKENHOUSE_REDIS_URL";
+            self.problems.push(lonely.to_owned());
+        }
+        address
     }
 
     fn required<T>(
@@ -386,32 +403,8 @@ fn check_public_url(text: &str) -> Result<Url, String> {
 }
 
 fn check_database_url(text: &str) -> Result<Zeroizing<String>, String> {
-    let known = ["sqlite:", "postgres:", "postgresql:"]
-        .iter()
-        .any(|scheme| text.starts_with(scheme));
-    if known {
-        Ok(Zeroizing::new(text.to_owned()))
-    } else {
-        Err("must begin with sqlite: or postgres:".to_owned())
-    }
-}
-
-fn check_redis_url(text: &str) -> Result<Zeroizing<String>, String> {
-    let later = ["rediss:", "redis-sentinel:", "redis-cluster:"]
-        .iter()
-        .find(|scheme| text.starts_with(**scheme));
-    match later {
-        Some(scheme) => Err(format!(
-            "{scheme}// is not supported by this version yet: use redis://"
-        )),
-        None if text.starts_with("redis:")
-            || text.starts_with("redis+unix:")
-            || text.starts_with("unix:") =>
-        {
-            Ok(Zeroizing::new(text.to_owned()))
-        }
-        None => Err("must begin with redis://".to_owned()),
-    }
+    database::check_address(text).map_err(|bad| bad.to_string())?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 fn check_collector(text: &str) -> Result<Url, String> {

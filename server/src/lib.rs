@@ -19,3 +19,4 @@ pub mod server;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod waiting;

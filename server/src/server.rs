@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     app::App,
@@ -18,7 +18,11 @@ use crate::{
         sign_in_retention::SignInRetention,
     },
     config::Settings,
-    http::{self, health::Readiness},
+    http::{
+        self,
+        health::Readiness,
+        starting::{Later, Start},
+    },
     infrastructure::{
         audit::{self, AuditWriter},
         crypto::{
@@ -26,17 +30,18 @@ use crate::{
             SealedKeyMaker,
         },
         database::{
-            self, Database, DatabaseFloors, DatabaseRotations, DatabaseSingleUse, DatabaseStore,
+            Database, DatabaseFloors, DatabaseRotations, DatabaseSingleUse, DatabaseStore,
             DatabaseTenants,
         },
         entropy::SystemEntropy,
-        metrics::{CacheLookups, MeteredAudit, MeteredRotations, MetricsBuilder},
+        metrics::{self, CacheLookups, MeteredAudit, MeteredRotations, MetricsBuilder},
         outbound::{self, FetchedClientKeys, Fetcher, LogoutQueue, PublishedEvidence},
-        redis::{self, FloorWriter, RedisConnection, RedisRotations},
+        redis::{self, Arrival, FloorWriter, RedisRotations},
         tenant_sweeper::TenantSweeper,
         views::{CachedTenants, CachedViews},
         worker::Worker,
     },
+    waiting,
 };
 
 /// How long load balancers get to see that this instance is no longer ready, before it stops
@@ -64,9 +69,9 @@ pub struct Server {
     readiness: Readiness,
     stop_public: watch::Sender<bool>,
     stop_management: watch::Sender<bool>,
-    public: JoinHandle<()>,
-    management: JoinHandle<()>,
+    listeners: Listeners,
     floors: Option<Arc<FloorWriter>>,
+    _arrival: Option<Arrival>,
     logouts: Arc<LogoutQueue>,
     audit: Arc<AuditWriter>,
     /// They stop when they are dropped.
@@ -82,53 +87,62 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// Connects, checks the schema, listens.
+    /// Listens, waits for the database, checks the schema, serves.
+    ///
+    /// A store that is missing is waited for, however long: the listeners answer meanwhile, and
+    /// `/readyz` says what is missing. What waiting doesn't mend is an error.
     pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let database = database::connect(&settings.database_url)
-            .await
-            .context("the database can't be opened")?;
-        tokenhouse_migration::check(database.connection()).await?;
-        let public = http::serve::bind(settings.listen).with_context(|| {
-            format!(
-                "{} can't be bound; choose another address with TOKENHOUSE_LISTEN",
-                settings.listen
-            )
-        })?;
-        let management = http::serve::bind(settings.management_listen).with_context(|| {
-            format!(
-                "{} can't be bound; choose another address with TOKENHOUSE_MANAGEMENT_LISTEN",
-                settings.management_listen
-            )
-        })?;
+        let public = bind(settings.listen, "TOKENHOUSE_LISTEN")?;
+        let management = bind(settings.management_listen, "TOKENHOUSE_MANAGEMENT_LISTEN")?;
+        let (public_address, management_address) = (public.local_addr()?, management.local_addr()?);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let start = Start::new(
+            &settings.public_url,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            metrics::unwatched(),
+        );
+        let (stop_public, public_stopped) = watch::channel(false);
+        let (stop_management, management_stopped) = watch::channel(false);
+        let (to_public, to_management) = (Later::public(&start), Later::management(&start));
+        let (public_place, management_place) = (to_public.place(), to_management.place());
+        let mut listeners = Listeners {
+            public: tokio::spawn(http::serve::serve(public, to_public, public_stopped)),
+            management: tokio::spawn(http::serve::serve(
+                management,
+                to_management,
+                management_stopped,
+            )),
+            started: false,
+        };
+        let database = waiting::for_the_database(&settings.database_url, &start, &*entropy).await?;
         let Assembled {
             app,
             floors,
+            arrival,
             logouts,
             audit,
             workers,
-        } = assemble(settings, database, clock).await?;
+        } = assemble(settings, database, clock, entropy).await?;
 
         let readiness = Readiness::new(Arc::clone(&app));
-        let (stop_public, public_stopped) = watch::channel(false);
-        let (stop_management, management_stopped) = watch::channel(false);
+        public_place.fill(http::public_endpoint(Arc::clone(&app)));
+        // Second: who hears that it is ready will be served.
+        management_place.fill(http::management_endpoint(
+            Arc::clone(&app),
+            readiness.clone(),
+        ));
+        listeners.started = true;
         Ok(Self {
-            public_address: public.local_addr()?,
-            management_address: management.local_addr()?,
-            public: tokio::spawn(http::serve::serve(
-                public,
-                http::public_endpoint(Arc::clone(&app)),
-                public_stopped,
-            )),
-            management: tokio::spawn(http::serve::serve(
-                management,
-                http::management_endpoint(Arc::clone(&app), readiness.clone()),
-                management_stopped,
-            )),
+            public_address,
+            management_address,
+            listeners,
             app,
             readiness,
             stop_public,
             stop_management,
             floors,
+            _arrival: arrival,
             logouts,
             audit,
             workers,
@@ -137,12 +151,12 @@ impl Server {
 
     /// Readiness falls, requests in flight are finished, what was written behind is written, and
     /// only then the probes stop answering.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.readiness.drain();
         tokio::time::sleep(DRAIN_NOTICE).await;
         // The receivers live as long as their tasks: a closed channel means they have ended.
         self.stop_public.send_replace(true);
-        log_panic("public listener", self.public.await);
+        log_panic("public listener", (&mut self.listeners.public).await);
         self.logouts.drain(LOGOUT_NOTICE).await;
         if let Some(floors) = &self.floors
             && let Err(error) = floors.flush().await
@@ -160,8 +174,32 @@ impl Server {
             Ok(Err(_)) | Err(_) => self.audit.give_up(),
         }
         self.stop_management.send_replace(true);
-        log_panic("management listener", self.management.await);
+        log_panic(
+            "management listener",
+            (&mut self.listeners.management).await,
+        );
     }
+}
+
+/// The tasks of both listeners. A start that is given up takes them along.
+struct Listeners {
+    public: JoinHandle<()>,
+    management: JoinHandle<()>,
+    started: bool,
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        if !self.started {
+            self.public.abort();
+            self.management.abort();
+        }
+    }
+}
+
+fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    http::serve::bind(address)
+        .with_context(|| format!("{address} can't be bound; choose another address with {setting}"))
 }
 
 fn log_panic(what: &str, ended: Result<(), tokio::task::JoinError>) {
@@ -174,6 +212,7 @@ fn log_panic(what: &str, ended: Result<(), tokio::task::JoinError>) {
 struct Assembled {
     app: Arc<App>,
     floors: Option<Arc<FloorWriter>>,
+    arrival: Option<Arrival>,
     logouts: Arc<LogoutQueue>,
     audit: Arc<AuditWriter>,
     workers: [Worker; 4],
@@ -184,12 +223,12 @@ async fn assemble(
     settings: Settings,
     database: Database,
     clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
 ) -> anyhow::Result<Assembled> {
     let mut metrics = MetricsBuilder::new();
     let lookups = CacheLookups::default();
     lookups.register(&mut metrics);
     database.register(&mut metrics);
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let aead: Arc<dyn Aead> = Arc::new(Aes256Gcm);
     let master = Arc::new(settings.master_keys);
     let database_store = Arc::new(DatabaseStore::new(database.clone()));
@@ -206,10 +245,10 @@ async fn assemble(
     let audit: Arc<dyn AuditLog> = Arc::new(audit);
     let mut dependencies: Vec<Arc<dyn Dependency>> = vec![Arc::new(database.clone())];
     let single_use = Arc::new(DatabaseSingleUse::new(database.clone()));
-    let (rotations, floors): (Arc<dyn Rotations>, _) = match &settings.redis_url {
-        None => (Arc::new(DatabaseRotations::new(database)), None),
-        Some(url) => {
-            let redis = connect_redis(url).await?;
+    let (rotations, floors, arrival): (Arc<dyn Rotations>, _, _) = match &settings.redis {
+        None => (Arc::new(DatabaseRotations::new(database)), None, None),
+        Some(address) => {
+            let (redis, arrival) = waiting::for_redis(address, &entropy).await?;
             dependencies.push(Arc::new(redis.clone()));
             let floors = FloorWriter::start(
                 Arc::new(DatabaseFloors::new(database)),
@@ -218,8 +257,9 @@ async fn assemble(
             floors.register(&mut metrics);
             let floors = Arc::new(floors);
             (
-                Arc::new(RedisRotations::load(redis, Arc::clone(&floors)).await?),
+                Arc::new(RedisRotations::new(redis, Arc::clone(&floors))),
                 Some(floors),
+                arrival,
             )
         }
     };
@@ -331,27 +371,11 @@ async fn assemble(
     Ok(Assembled {
         app: Arc::new(app),
         floors,
+        arrival,
         logouts,
         audit: audit_writer,
         workers,
     })
-}
-
-/// Connects, and says what this Redis is like: how much of the hot state a restart would lose.
-async fn connect_redis(url: &str) -> anyhow::Result<RedisConnection> {
-    let redis = RedisConnection::connect(url)
-        .await
-        .context("TOKENHOUSE_REDIS_URL")?;
-    let findings = redis.inspect().await.context("TOKENHOUSE_REDIS_URL")?;
-    tracing::info!(
-        version = findings.version,
-        eviction_policy = findings.eviction_policy,
-        append_only = findings.append_only,
-        snapshots = findings.snapshots,
-        replicas = findings.replicas,
-        "hot state is in Redis"
-    );
-    Ok(redis)
 }
 
 /// Waits for SIGTERM or Ctrl-C.

@@ -1,5 +1,6 @@
 //! `tokenhouse migrate`
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::ConfigFile;
@@ -38,7 +39,9 @@ impl Migrate {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
         let (settings, _traces) = self.file.read(LogFormat::Pretty)?;
         let url = settings.database_url()?;
-        let database = database::connect(&url).await?;
+        let database = database::connect(&url)
+            .await
+            .context("the database can't be opened")?;
         match self.direction {
             Direction::Up => {
                 let applied = tokenhouse_migration::up(database.connection()).await?;

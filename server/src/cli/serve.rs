@@ -33,11 +33,15 @@ impl Serve {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
         let (settings, _traces) = self.file.read(LogFormat::Json)?;
         let settings = settings.check()?;
-        let server = Server::start(settings, Arc::new(SystemClock))
-            .await
-            .context("can't start")?;
+        let stopped = server::stop_signal();
+        tokio::pin!(stopped);
+        let server = tokio::select! {
+            server = Server::start(settings, Arc::new(SystemClock)) => server.context("can't start")?,
+            // A start may wait for its stores for as long as they are missing.
+            stopped = &mut stopped => return Ok(stopped?),
+        };
         tracing::info!(public = %server.public_address, management = %server.management_address, "serving");
-        server::stop_signal().await?;
+        stopped.await?;
         tracing::info!("stopping");
         server.stop().await;
         Ok(())

@@ -33,7 +33,7 @@ use crate::{
 /// The longest a request may take. Password queues give up long before; this bounds the rest.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Which methods each path of the document has: RFC 9110 §15.5.6 wants them in a 405.
 #[derive(Clone, Debug, Default)]

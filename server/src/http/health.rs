@@ -1,8 +1,9 @@
 //! The management listener: `/livez`, `/readyz` and `/metrics`, and nothing else.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -14,7 +15,11 @@ use poem::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::app::App;
+use crate::{
+    app::App,
+    application::ports::{Health, Meter},
+    domain::timestamp::Timestamp,
+};
 
 /// How long a dependency may take to answer a probe.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -22,6 +27,10 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// The process lives; nothing else is asked, or a store's trouble would restart every instance.
 #[handler]
 pub(crate) fn livez() -> Response {
+    live()
+}
+
+pub(super) fn live() -> Response {
     json_response(StatusCode::OK, &json!({ "status": "live" }))
 }
 
@@ -32,10 +41,20 @@ impl Endpoint for Metrics {
     type Output = Response;
 
     async fn call(&self, _request: Request) -> Result<Response> {
-        Ok(Response::builder()
-            .header(header::CONTENT_TYPE, OPEN_METRICS)
-            .body(self.0.app.meter.exposition(&self.0.check().await)))
+        Ok(metrics(&*self.0.app.meter, &self.0.check().await))
     }
+}
+
+/// What was counted, and which dependencies answer.
+pub(super) fn metrics(meter: &dyn Meter, found: &[(&'static str, Health)]) -> Response {
+    let up = |health: &Health| !matches!(health, Health::Down(_));
+    let found: Vec<_> = found
+        .iter()
+        .map(|(name, health)| (*name, up(health)))
+        .collect();
+    Response::builder()
+        .header(header::CONTENT_TYPE, OPEN_METRICS)
+        .body(meter.exposition(&found))
 }
 
 /// The format's own media type (OpenMetrics 1.0).
@@ -46,6 +65,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Readiness {
     app: Arc<App>,
     draining: Arc<AtomicBool>,
+    /// Since when a dependency is not up, as far as anybody asked.
+    since: Arc<Mutex<BTreeMap<&'static str, Timestamp>>>,
 }
 
 impl Readiness {
@@ -53,6 +74,7 @@ impl Readiness {
         Self {
             app,
             draining: Arc::default(),
+            since: Arc::default(),
         }
     }
 
@@ -61,29 +83,60 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Every dependency, and whether it answers.
-    async fn check(&self) -> Vec<(&'static str, bool)> {
+    /// Every dependency, and how it is.
+    async fn check(&self) -> Vec<(&'static str, Health)> {
         futures_util::future::join_all(self.app.dependencies.iter().map(|dependency| async {
             let checked = tokio::time::timeout(CHECK_TIMEOUT, dependency.check()).await;
-            (dependency.name(), matches!(checked, Ok(Ok(()))))
+            let health = checked.unwrap_or(Health::Down("unreachable".into()));
+            (dependency.name(), health)
         }))
         .await
     }
 
     async fn report(&self) -> (bool, Value) {
-        let mut ready = !self.draining.load(Ordering::Relaxed);
-        let mut checks = Map::new();
-        for (name, up) in self.check().await {
-            ready &= up;
-            checks.insert(name.to_owned(), Value::from(if up { "up" } else { "down" }));
-        }
-        let status = match (ready, self.draining.load(Ordering::Relaxed)) {
-            (true, _) => "ready",
-            (false, true) => "draining",
-            (false, false) => "not ready",
-        };
-        (ready, json!({ "status": status, "checks": checks }))
+        let found = self.check().await;
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let draining = self.draining.load(Ordering::Relaxed);
+        report(&found, draining, &mut since, self.app.now())
     }
+}
+
+/// What `/readyz` says of these dependencies, and whether it is 200. `since` is brought up to date.
+pub(super) fn report(
+    found: &[(&'static str, Health)],
+    draining: bool,
+    since: &mut BTreeMap<&'static str, Timestamp>,
+    now: Timestamp,
+) -> (bool, Value) {
+    let mut ready = !draining;
+    let (mut checks, mut reasons) = (Map::new(), Map::new());
+    for (name, health) in found {
+        let (word, reason) = match health {
+            Health::Up => ("up", None),
+            Health::Degraded(reason) => ("degraded", Some(reason)),
+            Health::Down(reason) => ("down", Some(reason)),
+        };
+        ready &= word != "down";
+        checks.insert((*name).to_owned(), word.into());
+        match reason {
+            None => drop(since.remove(name)),
+            Some(reason) => {
+                let began = since.entry(name).or_insert(now).to_rfc3339();
+                reasons.insert((*name).to_owned(), format!("{reason} since {began}").into());
+            }
+        }
+    }
+    let status = match (ready, draining) {
+        (true, _) if reasons.is_empty() => "ready",
+        (true, _) => "degraded",
+        (false, true) => "draining",
+        (false, false) => "not ready",
+    };
+    let mut report = json!({ "status": status, "checks": checks });
+    if !reasons.is_empty() {
+        report["reasons"] = reasons.into();
+    }
+    (ready, report)
 }
 
 /// `/readyz`: 200 when every dependency answers, else 503 and which one doesn't.
@@ -94,13 +147,17 @@ impl Endpoint for Readyz {
 
     async fn call(&self, _request: Request) -> Result<Response> {
         let (ready, report) = self.0.report().await;
-        let status = if ready {
-            StatusCode::OK
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
-        };
-        Ok(json_response(status, &report))
+        Ok(readiness_response(ready, &report))
     }
+}
+
+pub(super) fn readiness_response(ready: bool, report: &Value) -> Response {
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    json_response(status, report)
 }
 
 fn json_response(status: StatusCode, body: &Value) -> Response {
@@ -108,4 +165,52 @@ fn json_response(status: StatusCode, body: &Value) -> Response {
         .status(status)
         .header(header::CONTENT_TYPE, "application/json")
         .body(body.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_dependency_is_named_with_since_when() {
+        let mut since = BTreeMap::new();
+        let mut at = |second: i64, redis: Health| {
+            let now = Timestamp::from_micros(second * 1_000_000);
+            let found = [("database", Health::Up), ("redis", redis)];
+            report(&found, false, &mut since, now)
+        };
+        let gone = || Health::Down("unreachable".into());
+        let (ready, said) = at(1, gone());
+        assert!(!ready);
+        assert_eq!(said["checks"], json!({ "database": "up", "redis": "down" }));
+        assert_eq!(said["status"], "not ready");
+        assert_eq!(at(9, gone()).1, said, "since the first time");
+        assert!(
+            said["reasons"]["redis"]
+                .as_str()
+                .is_some_and(|reason| reason.starts_with("unreachable since 1970-01-01T00:00:01"))
+        );
+        let (ready, said) = at(10, Health::Up);
+        assert!(ready && said.get("reasons").is_none());
+        let (_, said) = at(11, gone());
+        assert!(
+            said["reasons"]["redis"]
+                .as_str()
+                .is_some_and(|reason| reason.contains(":11"))
+        );
+    }
+
+    /// Every instance has the same database: were all of them taken out, reading would stop too.
+    #[test]
+    fn a_degraded_dependency_keeps_an_instance_in_service() {
+        let found = [("database", Health::Degraded("read-only".into()))];
+        let now = Timestamp::from_micros(0);
+        let (ready, said) = report(&found, false, &mut BTreeMap::new(), now);
+        assert!(ready);
+        assert_eq!(said["status"], "degraded");
+        assert_eq!(said["checks"]["database"], "degraded");
+        let (ready, said) = report(&found, true, &mut BTreeMap::new(), now);
+        assert!(!ready);
+        assert_eq!(said["status"], "draining");
+    }
 }

@@ -19,6 +19,7 @@ pub mod problem_pages;
 pub mod respond;
 pub mod serve;
 pub mod spec;
+pub mod starting;
 pub mod swagger;
 mod to_its_end;
 mod trace_context;

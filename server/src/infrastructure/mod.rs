@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod audit_floods;
+pub mod backoff;
 pub mod clock;
 pub mod crypto;
 pub mod database;
@@ -10,5 +11,6 @@ pub mod metrics;
 pub mod outbound;
 pub mod redis;
 pub mod tenant_sweeper;
+pub mod tls;
 pub mod views;
 pub mod worker;

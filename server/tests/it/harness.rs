@@ -14,7 +14,9 @@ use reqwest::{Method, Response, StatusCode};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokenhouse_server::{config::RawSettings, server::Server, testing::clock::TestClock};
+use tokenhouse_server::{
+    application::ports::Clock, config::RawSettings, server::Server, testing::clock::TestClock,
+};
 
 use crate::contract;
 
@@ -100,6 +102,7 @@ pub(crate) struct Installation {
     public_url: String,
     /// The database's URL.
     pub(crate) database: String,
+    environment: Vec<(String, String)>,
     _folder: TempDir,
 }
 
@@ -184,42 +187,11 @@ impl Installation {
             .await
             .unwrap();
         let names = NameServer::start().await;
+        let mut environment = environment(public_url, database, master_keys, names.address);
+        environment.extend(redis.map(|url| ("TOKENHOUSE_REDIS_URL".to_owned(), url.to_owned())));
         let mut instances = Vec::new();
         for port in ports {
-            let mut environment = vec![
-                ("TOKENHOUSE_PUBLIC_URL".to_owned(), public_url.to_owned()),
-                ("TOKENHOUSE_LISTEN".to_owned(), format!("127.0.0.1:{port}")),
-                (
-                    "TOKENHOUSE_MANAGEMENT_LISTEN".to_owned(),
-                    "127.0.0.1:0".to_owned(),
-                ),
-                ("TOKENHOUSE_DATABASE_URL".to_owned(), database.to_owned()),
-                ("TOKENHOUSE_MASTER_KEY".to_owned(), master_keys.to_owned()),
-                (
-                    "TOKENHOUSE_OPERATOR_TOKEN".to_owned(),
-                    OPERATOR_TOKEN.to_owned(),
-                ),
-                // Tests may say where they come from.
-                (
-                    "TOKENHOUSE_TRUSTED_PROXIES".to_owned(),
-                    "127.0.0.1/32".to_owned(),
-                ),
-                // Where the tests' own applications are.
-                (
-                    "TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS".to_owned(),
-                    "127.0.0.0/8".to_owned(),
-                ),
-                (
-                    "TOKENHOUSE_DNS_SERVERS".to_owned(),
-                    names.address.to_string(),
-                ),
-            ];
-            environment
-                .extend(redis.map(|url| ("TOKENHOUSE_REDIS_URL".to_owned(), url.to_owned())));
-            let settings = RawSettings::read(None, environment.into_iter())
-                .check()
-                .unwrap();
-            instances.push(Server::start(settings, clock.clone()).await.unwrap());
+            instances.push(instance(&environment, *port, clock.clone()).await);
         }
         Self {
             clock,
@@ -227,8 +199,15 @@ impl Installation {
             names,
             public_url: public_url.to_owned(),
             database: database.to_owned(),
+            environment,
             _folder: folder,
         }
+    }
+
+    /// One more instance, with a clock of its own. The tenants know it as their last.
+    pub(crate) async fn add_instance(&mut self, clock: Arc<dyn Clock>) {
+        let added = instance(&self.environment, 0, clock).await;
+        self.instances.push(added);
     }
 
     /// A tenant that no other test knows.
@@ -252,6 +231,7 @@ impl Installation {
             slug,
             public_url: self.public_url.clone(),
             domain: None,
+            // Those there are now.
             addresses: self
                 .instances
                 .iter()
@@ -259,6 +239,36 @@ impl Installation {
                 .collect(),
         }
     }
+}
+
+/// The settings of an instance, but for its port.
+fn environment(
+    public_url: &str,
+    database: &str,
+    master_keys: &str,
+    names: SocketAddr,
+) -> Vec<(String, String)> {
+    [
+        ("TOKENHOUSE_PUBLIC_URL", public_url),
+        ("TOKENHOUSE_MANAGEMENT_LISTEN", "127.0.0.1:0"),
+        ("TOKENHOUSE_DATABASE_URL", database),
+        ("TOKENHOUSE_MASTER_KEY", master_keys),
+        ("TOKENHOUSE_OPERATOR_TOKEN", OPERATOR_TOKEN),
+        // Tests may say where they come from.
+        ("TOKENHOUSE_TRUSTED_PROXIES", "127.0.0.1/32"),
+        // Where the tests' own applications are.
+        ("TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS", "127.0.0.0/8"),
+        ("TOKENHOUSE_DNS_SERVERS", &names.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+async fn instance(environment: &[(String, String)], port: u16, clock: Arc<dyn Clock>) -> Server {
+    let listen = ("TOKENHOUSE_LISTEN".to_owned(), format!("127.0.0.1:{port}"));
+    let environment = environment.iter().cloned().chain([listen]);
+    let settings = RawSettings::read(None, environment).check().unwrap();
+    Server::start(settings, clock).await.unwrap()
 }
 
 /// A name that no other test uses, in this run or in one before.

@@ -8,11 +8,14 @@
 mod admin;
 mod bad_input;
 mod cli;
+mod clock_jumps;
 mod contract;
 mod discovery;
 mod domains;
+mod faults;
 mod harness;
 mod isolation;
+mod late_stores;
 mod layering;
 mod metrics;
 mod name_server;

@@ -20,9 +20,9 @@ use crate::harness::{Client, MASTER_KEY, OPERATOR_TOKEN};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tokenhouse");
 /// For waiting, never for measuring: a busy machine is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -31,7 +31,7 @@ fn free_port() -> u16 {
 }
 
 /// The binary without any setting of the environment it runs in.
-fn command(arguments: &[&str]) -> Command {
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TOKENHOUSE_")) {
         command.env_remove(name);
@@ -51,7 +51,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn terminate(child: &Child) {
+pub(crate) fn terminate(child: &Child) {
     let id = child.id().expect("it runs");
     assert!(
         Command::new("kill")
@@ -260,7 +260,7 @@ struct Serve {
     _folder: TempDir,
 }
 
-fn settings(folder: &Path, port: u16, management: u16) -> Vec<(&'static str, String)> {
+pub(crate) fn settings(folder: &Path, port: u16, management: u16) -> Vec<(&'static str, String)> {
     vec![
         ("TOKENHOUSE_PUBLIC_URL", format!("http://localhost:{port}")),
         ("TOKENHOUSE_LISTEN", format!("127.0.0.1:{port}")),

@@ -35,7 +35,7 @@ const LAST_OUTPUT: Duration = Duration::from_secs(2);
   cargo xtask test -- --test it -- --nocapture  one test binary, with its output
 
 Tests find the instances by TOKENHOUSE_TEST_POSTGRES_URL, TOKENHOUSE_TEST_POSTGRES_ADMIN_URL,
-TOKENHOUSE_TEST_REDIS_URL, and other software by TOKENHOUSE_TEST_NODE_DIR, TOKENHOUSE_TEST_PYTHON and
+TOKENHOUSE_TEST_REDIS_URL, certificates for TLS by TOKENHOUSE_TEST_CERTIFICATES, and other software by TOKENHOUSE_TEST_NODE_DIR, TOKENHOUSE_TEST_PYTHON and
 TOKENHOUSE_TEST_CHROMIUM.")]
 pub(crate) struct Test {
     /// Never install anything, even where it would be possible

@@ -5,6 +5,7 @@
 //! return and panic, [`Interrupt`] for signals, and on Linux the parent-death signal for the case
 //! that nothing of ours runs any more.
 
+mod certificates;
 mod postgres;
 mod redis;
 mod tokenhouse;
@@ -19,6 +20,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use self::certificates::Certificates;
 use self::postgres::Postgres;
 use self::redis::Redis;
 pub(crate) use self::tokenhouse::Tokenhouse;
@@ -42,6 +44,7 @@ pub(crate) struct Settings {
 pub(crate) struct Scratch {
     redis: Redis,
     postgres: Postgres,
+    certificates: Certificates,
     _folder: TempDir,
 }
 
@@ -53,11 +56,20 @@ impl Scratch {
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let folder = scratch_folder()?;
+        let certificates = Certificates::make(folder.path())?;
         let redis = Redis::start(tools, settings, folder.path(), progress, interrupt)?;
-        let postgres = Postgres::start(tools, settings, folder.path(), progress, interrupt)?;
+        let postgres = Postgres::start(
+            tools,
+            settings,
+            &certificates,
+            folder.path(),
+            progress,
+            interrupt,
+        )?;
         Ok(Self {
             redis,
             postgres,
+            certificates,
             _folder: folder,
         })
     }
@@ -71,6 +83,10 @@ impl Scratch {
                 self.postgres.admin_url(),
             ),
             ("TOKENHOUSE_TEST_REDIS_URL", self.redis.url()),
+            (
+                "TOKENHOUSE_TEST_CERTIFICATES",
+                self.certificates.folder().display().to_string(),
+            ),
         ]
     }
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
+use super::certificates::Certificates;
 use super::{Launch, Settings, on_free_port};
 use crate::interrupt::Interrupt;
 use crate::process::{Server, run, run_logged, tail};
@@ -41,6 +42,7 @@ impl Postgres {
     pub(super) fn start(
         tools: &Tools,
         settings: Settings,
+        certificates: &Certificates,
         folder: &Path,
         progress: &Progress,
         interrupt: &Interrupt,
@@ -52,6 +54,7 @@ impl Postgres {
         if let Some(user) = user {
             let (uid, gid) = (id_of(user, "-u")?, id_of(user, "-g")?);
             chown(&home, Some(uid), Some(gid)).context("could not hand over the folder")?;
+            chown(certificates.key(), Some(uid), Some(gid)).context("could not hand over a key")?;
         }
         let data = home.join("data");
         init(tools, user, &data, folder, interrupt)?;
@@ -65,7 +68,7 @@ impl Postgres {
                 .command();
             clean_environment(&mut command);
             command.arg("-D").arg(&data).arg("-p").arg(port.to_string());
-            for option in options(settings) {
+            for option in options(settings, certificates) {
                 command.arg("-c").arg(option);
             }
             command.current_dir(&home);
@@ -121,14 +124,20 @@ fn url(user: &str, port: u16, database: &str) -> String {
     format!("postgres://{user}@127.0.0.1:{port}/{database}")
 }
 
-fn options(settings: Settings) -> Vec<String> {
+fn options(settings: Settings, certificates: &Certificates) -> Vec<String> {
     let mut options = vec![
         "listen_addresses=127.0.0.1".to_owned(),
         // A socket would need a short path, and nobody asks for one.
         "unix_socket_directories=".to_owned(),
         format!("max_connections={MAX_CONNECTIONS}"),
     ];
+    // A bench measures us, not the TLS of a loopback.
     if !settings.durable {
+        options.extend([
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", certificates.certificate().display()),
+            format!("ssl_key_file={}", certificates.key().display()),
+        ]);
         options.extend(
             [
                 "fsync=off",
@@ -227,14 +236,17 @@ mod tests {
 
     #[test]
     fn only_tests_may_lose_what_was_committed() {
-        let durable = options(Settings {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let certificates = Certificates::make(folder.path()).expect("certificates");
+        let durable = Settings {
             durable: true,
             core: None,
-        });
+        };
+        let durable = options(durable, &certificates);
         assert!(
             !durable.iter().any(|option| option.ends_with("=off")),
             "{durable:?}"
         );
-        assert!(options(Settings::default()).contains(&"fsync=off".to_owned()));
+        assert!(options(Settings::default(), &certificates).contains(&"fsync=off".to_owned()));
     }
 }

@@ -52,7 +52,7 @@ pub use sessions::{
 };
 pub use single_use::{Purpose, SingleUse, Taken, UseKey};
 pub use store::{Store, UnitOfWork};
-pub use system::{Aead, Clock, Dependency, Entropy};
+pub use system::{Aead, Clock, Dependency, Entropy, Health};
 pub use tenants::{
     NewTenantKeys, SealedDataKey, StoredTagKey, Sweeper, Swept, TenantAt, TenantPosition, Tenants,
 };

@@ -1,9 +1,11 @@
 //! What the machine gives: time, randomness, encryption, and whether it all works.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 
 use crate::{
-    application::error::{CryptoError, StoreError},
+    application::error::CryptoError,
     domain::{secret::Key256, timestamp::Timestamp},
 };
 
@@ -42,5 +44,14 @@ pub trait Aead: Send + Sync {
 pub trait Dependency: Send + Sync {
     /// Such as `database`.
     fn name(&self) -> &'static str;
-    async fn check(&self) -> Result<(), StoreError>;
+    async fn check(&self) -> Health;
+}
+
+/// How a dependency is, with the operator's word for it, such as `unreachable`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    Up,
+    /// It answers, and not everything works: no other instance would do better.
+    Degraded(Cow<'static, str>),
+    Down(Cow<'static, str>),
 }

@@ -70,7 +70,8 @@ impl Problem {
         Self::new(Kind::of_status(status))
     }
 
-    fn unavailable() -> Self {
+    /// A store is away: the same request may work later.
+    pub fn unavailable() -> Self {
         Self {
             retry_after: Some(Duration::from_secs(1)),
             ..Self::new(Kind::Unavailable)

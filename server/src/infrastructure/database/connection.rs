@@ -4,14 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend,
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::error::store_error;
+use super::{address, error::WriteRefusal, faults::Faults, unfit::NoConnection};
 use crate::{
-    application::{error::StoreError, ports::Dependency},
+    application::{
+        error::StoreError,
+        ports::{Dependency, Health},
+    },
     infrastructure::metrics::MetricsBuilder,
 };
 
@@ -38,6 +41,7 @@ pub struct Database {
     /// Whose turn it is to write to SQLite. Waiting here is fair and keeps no connection; SQLite's
     /// own waiting sleeps and polls.
     turn: Arc<Mutex<()>>,
+    faults: Arc<Faults>,
 }
 
 impl Database {
@@ -52,6 +56,7 @@ impl Database {
 
     /// Adds what is known of the pool.
     pub fn register(&self, metrics: &mut MetricsBuilder) {
+        self.faults.register(metrics);
         let pool = self.clone();
         metrics.sample(
             "database_connections",
@@ -73,6 +78,27 @@ impl Database {
             "Connections to the database that an instance opens at most",
             move || vec![(None, f64::from(most))],
         );
+    }
+
+    /// What a caller can make of `error`.
+    pub(super) fn failed(&self, error: DbErr) -> StoreError {
+        self.faults.store_error(error)
+    }
+
+    pub(super) fn faults(&self) -> Arc<Faults> {
+        Arc::clone(&self.faults)
+    }
+
+    /// Whether it answers, and takes writes as far as it says itself.
+    async fn ask(&self) -> Result<bool, DbErr> {
+        if self.dialect == Dialect::Sqlite {
+            self.connection.execute_unprepared("SELECT 1").await?;
+            return Ok(true);
+        }
+        let query = "SELECT current_setting('transaction_read_only') = 'off' AS writable";
+        let statement = Statement::from_string(DbBackend::Postgres, query);
+        let row = self.connection.query_one_raw(statement).await?;
+        row.map_or(Ok(true), |row| row.try_get("", "writable"))
     }
 
     fn open_and_idle(&self) -> (u32, u32) {
@@ -99,7 +125,8 @@ impl Database {
 }
 
 /// Connects to `sqlite:path` or `postgres://…`.
-pub async fn connect(url: &str) -> Result<Database, StoreError> {
+pub async fn connect(url: &str) -> Result<Database, NoConnection> {
+    address::check_address(url)?;
     let mut options = ConnectOptions::new(url);
     options
         .sqlx_logging(false)
@@ -122,11 +149,15 @@ pub async fn connect(url: &str) -> Result<Database, StoreError> {
     } else {
         options
             .max_connections(POSTGRES_CONNECTIONS)
-            .statement_timeout(STATEMENT_TIMEOUT);
+            .statement_timeout(STATEMENT_TIMEOUT)
+            .map_sqlx_postgres_opts({
+                let mode = address::ssl_mode(url);
+                move |postgres| postgres.ssl_mode(mode)
+            });
     }
     let connection = sea_orm::Database::connect(options)
         .await
-        .map_err(store_error)?;
+        .map_err(|error| NoConnection::of(error, url))?;
     let dialect = match connection.get_database_backend() {
         DbBackend::Postgres => Dialect::Postgres,
         _ => Dialect::Sqlite,
@@ -135,6 +166,7 @@ pub async fn connect(url: &str) -> Result<Database, StoreError> {
         connection,
         dialect,
         turn: Arc::default(),
+        faults: Arc::default(),
     })
 }
 
@@ -144,14 +176,18 @@ impl Dependency for Database {
         "database"
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        tokio::time::timeout(
-            CHECK_TIMEOUT,
-            self.connection.execute_unprepared("SELECT 1"),
-        )
-        .await
-        .map_err(|elapsed| StoreError::Unavailable(Box::new(elapsed)))?
-        .map_err(store_error)?;
-        Ok(())
+    async fn check(&self) -> Health {
+        match tokio::time::timeout(CHECK_TIMEOUT, self.ask()).await {
+            Ok(Ok(false)) => return Health::Degraded("read-only".into()),
+            Ok(Ok(true)) if self.dialect == Dialect::Postgres => self.faults.forget_read_only(),
+            Ok(Ok(true)) => {}
+            Ok(Err(_)) | Err(_) => return Health::Down("unreachable".into()),
+        }
+        // Every instance has the same database: to take this one out would help nobody.
+        match self.faults.lately() {
+            None => Health::Up,
+            Some(WriteRefusal::Full) => Health::Degraded("without room".into()),
+            Some(WriteRefusal::ReadOnly) => Health::Degraded("read-only".into()),
+        }
     }
 }

@@ -43,7 +43,69 @@ pub(super) fn store_error(error: DbErr) -> StoreError {
         },
         Some(SqlErr::ForeignKeyConstraintViolation(_)) => StoreError::Conflict(FOREIGN_KEY),
         _ if is_contention(&error) => StoreError::Contended(Box::new(error)),
-        _ => StoreError::Unavailable(Box::new(error)),
+        _ => match write_refusal(&error) {
+            Some(refusal) => StoreError::Unavailable(Box::new(RefusedWrite {
+                refusal,
+                source: error,
+            })),
+            None => StoreError::Unavailable(Box::new(error)),
+        },
+    }
+}
+
+/// Why a database that is there takes no writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum WriteRefusal {
+    #[error("the database has no room left")]
+    Full,
+    #[error("the database is read-only")]
+    ReadOnly,
+}
+
+impl WriteRefusal {
+    /// For metrics and the log.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::ReadOnly => "read_only",
+        }
+    }
+}
+
+/// The cause in the log: the refusal in our words, then in those of the database.
+#[derive(Debug, thiserror::Error)]
+#[error("{refusal}")]
+struct RefusedWrite {
+    refusal: WriteRefusal,
+    source: DbErr,
+}
+
+/// Whether the database refused to write.
+pub(super) fn write_refusal(error: &DbErr) -> Option<WriteRefusal> {
+    database_error(error)?
+        .code()
+        .as_deref()
+        .and_then(refusal_of)
+}
+
+/// From an SQLSTATE, which has five characters, or a result code of SQLite, which has fewer.
+fn refusal_of(code: &str) -> Option<WriteRefusal> {
+    if code.len() == 5 {
+        return match code {
+            // disk_full
+            "53100" => Some(WriteRefusal::Full),
+            // read_only_sql_transaction
+            "25006" => Some(WriteRefusal::ReadOnly),
+            _ => None,
+        };
+    }
+    let extended: u32 = code.parse().ok()?;
+    match (extended, extended & 0xff) {
+        // SQLITE_FULL; SQLITE_IOERR_SHMSIZE, which is no room for the index of the log.
+        (_, 13) | (4874, _) => Some(WriteRefusal::Full),
+        // SQLITE_READONLY, in all its kinds.
+        (_, 8) => Some(WriteRefusal::ReadOnly),
+        _ => None,
     }
 }
 
@@ -88,5 +150,26 @@ fn database_error(error: &DbErr) -> Option<&dyn sqlx::error::DatabaseError> {
     match sqlx_error(error) {
         Some(sqlx::Error::Database(error)) => Some(error.as_ref()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_writes_are_told_from_everything_else() {
+        for code in ["53100", "13", "4874"] {
+            assert_eq!(refusal_of(code), Some(WriteRefusal::Full), "{code}");
+        }
+        for code in ["25006", "8", "264", "1032", "1544"] {
+            assert_eq!(refusal_of(code), Some(WriteRefusal::ReadOnly), "{code}");
+        }
+        // Contention, constraints, I/O errors, and SQLSTATEs whose low byte is a code of SQLite.
+        for code in [
+            "40001", "23505", "10", "778", "5", "2067", "21000", "25608", "",
+        ] {
+            assert_eq!(refusal_of(code), None, "{code}");
+        }
     }
 }

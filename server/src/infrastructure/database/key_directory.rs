@@ -6,7 +6,7 @@ use sea_orm::{
 use tokenhouse_entity::tenant;
 use uuid::Uuid;
 
-use super::{error::store_error, tenants::DatabaseTenants};
+use super::tenants::DatabaseTenants;
 use crate::{
     application::{
         error::StoreError,
@@ -32,7 +32,7 @@ impl KeyDirectory for DatabaseTenants {
             .limit(u64::from(limit))
             .all(self.db.connection())
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.db.failed(error))?;
         let sealed = rows.into_iter().map(|row| {
             let key = SealedDataKey {
                 master_key_id: row.data_key_master_id,
@@ -59,11 +59,11 @@ impl KeyDirectory for DatabaseTenants {
         let row = connection
             .query_one_raw(statement)
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.db.failed(error))?;
         let count: i64 = row
             .map(|row| row.try_get("", "n"))
             .transpose()
-            .map_err(store_error)?
+            .map_err(|error| self.db.failed(error))?
             .unwrap_or_default();
         Ok(u32::try_from(count).unwrap_or(limit))
     }
@@ -90,7 +90,7 @@ impl KeyDirectory for DatabaseTenants {
             .filter(tenant::Column::DeletedAt.is_null())
             .exec(self.db.connection())
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.db.failed(error))?;
         Ok(replaced.rows_affected > 0)
     }
 }

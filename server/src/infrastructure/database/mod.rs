@@ -3,6 +3,7 @@
 //! Work inside a tenant goes through `tenant_tx::TenantTx`, whose queries carry the tenant; on
 //! Postgres row-level security says the same once more.
 
+mod address;
 mod agenda;
 mod audit;
 mod client_secrets;
@@ -11,6 +12,7 @@ mod connection;
 mod consents;
 mod domains;
 mod error;
+mod faults;
 mod floors;
 mod grants;
 mod invitations;
@@ -26,12 +28,15 @@ mod tenant_tx;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod unfit;
 mod users;
 mod users_list;
 
+pub use address::{BadAddress, check_address};
 pub use connection::{Database, Dialect, connect};
 pub use floors::DatabaseFloors;
 pub use rotations::DatabaseRotations;
 pub use single_use::DatabaseSingleUse;
 pub use store::DatabaseStore;
 pub use tenants::DatabaseTenants;
+pub use unfit::NoConnection;

@@ -1,5 +1,7 @@
 //! The door to the tables of a tenant: a transaction that sees no other tenant.
 
+use std::sync::Arc;
+
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, DeleteMany,
     EntityTrait, ExecResult, Insert, IntoActiveModel, Order, PaginatorTrait, QueryFilter,
@@ -14,6 +16,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::{
     connection::{Database, Dialect},
     error::{is_lost_connection, store_error},
+    faults::Faults,
 };
 use crate::{application::error::StoreError, domain::id::TenantId};
 
@@ -33,6 +36,7 @@ pub(super) struct TenantTx {
     tx: DatabaseTransaction,
     tenant: TenantId,
     dialect: Dialect,
+    faults: Arc<Faults>,
     /// After `tx`, so that it is given back after the transaction has ended.
     _turn: Option<OwnedMutexGuard<()>>,
 }
@@ -55,13 +59,14 @@ impl TenantTx {
             match begin(db, tenant, access).await {
                 Ok(tx) => break tx,
                 Err(error) if is_lost_connection(&error) && tries < BEGIN_TRIES => tries += 1,
-                Err(error) => return Err(store_error(error)),
+                Err(error) => return Err(db.failed(error)),
             }
         };
         Ok(Self {
             tx,
             tenant,
             dialect: db.dialect(),
+            faults: db.faults(),
             _turn: turn,
         })
     }
@@ -71,7 +76,10 @@ impl TenantTx {
     }
 
     pub(super) async fn finish(self) -> Result<(), StoreError> {
-        self.tx.commit().await.map_err(store_error)
+        self.tx
+            .commit()
+            .await
+            .map_err(|error| self.faults.store_error(error))
     }
 
     pub(super) fn find<E: TenantOwned>(&self) -> Scoped<Select<E>> {
@@ -86,14 +94,22 @@ impl TenantTx {
         &self,
         query: Scoped<Select<E>>,
     ) -> Result<Option<E::Model>, StoreError> {
-        query.0.one(&self.tx).await.map_err(store_error)
+        query
+            .0
+            .one(&self.tx)
+            .await
+            .map_err(|error| self.faults.store_error(error))
     }
 
     pub(super) async fn one_of_two<E: TenantOwned, F: TenantOwned>(
         &self,
         query: Scoped<SelectTwo<E, F>>,
     ) -> Result<Option<(E::Model, Option<F::Model>)>, StoreError> {
-        query.0.one(&self.tx).await.map_err(store_error)
+        query
+            .0
+            .one(&self.tx)
+            .await
+            .map_err(|error| self.faults.store_error(error))
     }
 
     pub(super) async fn one_of_four<E, F, G, H>(
@@ -114,21 +130,33 @@ impl TenantTx {
         G: TenantOwned,
         H: TenantOwned,
     {
-        query.0.one(&self.tx).await.map_err(store_error)
+        query
+            .0
+            .one(&self.tx)
+            .await
+            .map_err(|error| self.faults.store_error(error))
     }
 
     pub(super) async fn all<E: TenantOwned>(
         &self,
         query: Scoped<Select<E>>,
     ) -> Result<Vec<E::Model>, StoreError> {
-        query.0.all(&self.tx).await.map_err(store_error)
+        query
+            .0
+            .all(&self.tx)
+            .await
+            .map_err(|error| self.faults.store_error(error))
     }
 
     pub(super) async fn all_of_two<E: TenantOwned, F: TenantOwned>(
         &self,
         query: Scoped<SelectTwo<E, F>>,
     ) -> Result<Vec<(E::Model, Option<F::Model>)>, StoreError> {
-        query.0.all(&self.tx).await.map_err(store_error)
+        query
+            .0
+            .all(&self.tx)
+            .await
+            .map_err(|error| self.faults.store_error(error))
     }
 
     pub(super) fn delete<E: TenantOwned>(&self) -> Scoped<DeleteMany<E>> {
@@ -140,7 +168,11 @@ impl TenantTx {
         E: TenantOwned,
         E::Model: Send + Sync,
     {
-        query.0.count(&self.tx).await.map_err(store_error)
+        query
+            .0
+            .count(&self.tx)
+            .await
+            .map_err(|error| self.faults.store_error(error))
     }
 
     /// How many rows went.
@@ -148,7 +180,11 @@ impl TenantTx {
         &self,
         query: Scoped<DeleteMany<E>>,
     ) -> Result<u64, StoreError> {
-        let done = query.0.exec(&self.tx).await.map_err(store_error)?;
+        let done = query
+            .0
+            .exec(&self.tx)
+            .await
+            .map_err(|error| self.faults.store_error(error))?;
         Ok(done.rows_affected)
     }
 
@@ -157,7 +193,11 @@ impl TenantTx {
         &self,
         query: Scoped<UpdateMany<E>>,
     ) -> Result<u64, StoreError> {
-        let done = query.0.exec(&self.tx).await.map_err(store_error)?;
+        let done = query
+            .0
+            .exec(&self.tx)
+            .await
+            .map_err(|error| self.faults.store_error(error))?;
         Ok(done.rows_affected)
     }
 
@@ -172,7 +212,7 @@ impl TenantTx {
         Insert::one(row)
             .exec_without_returning(&self.tx)
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.faults.store_error(error))?;
         Ok(())
     }
 
@@ -192,7 +232,7 @@ impl TenantTx {
             .on_conflict(OnConflict::new().do_nothing().to_owned())
             .exec_without_returning(&self.tx)
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.faults.store_error(error))?;
         Ok(inserted > 0)
     }
 
@@ -213,7 +253,7 @@ impl TenantTx {
             .on_conflict(OnConflict::new().do_nothing().to_owned())
             .exec_without_returning(&self.tx)
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.faults.store_error(error))?;
         Ok(())
     }
 
@@ -222,7 +262,7 @@ impl TenantTx {
         tenant::Entity::find_by_id(self.tenant.as_uuid())
             .one(&self.tx)
             .await
-            .map_err(store_error)
+            .map_err(|error| self.faults.store_error(error))
     }
 
     /// Makes the tenant itself; the row's id is the tenant's.
@@ -234,7 +274,7 @@ impl TenantTx {
         Insert::one(row)
             .exec_without_returning(&self.tx)
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.faults.store_error(error))?;
         Ok(())
     }
 
@@ -247,7 +287,7 @@ impl TenantTx {
         })
         .exec_without_returning(&self.tx)
         .await
-        .map_err(store_error)?;
+        .map_err(|error| self.faults.store_error(error))?;
         Ok(())
     }
 
@@ -260,7 +300,10 @@ impl TenantTx {
             )
             .filter(host::Column::Name.eq(name))
             .filter(host::Column::OwnerId.eq(self.tenant.as_uuid()));
-        change.exec(&self.tx).await.map_err(store_error)?;
+        change
+            .exec(&self.tx)
+            .await
+            .map_err(|error| self.faults.store_error(error))?;
         Ok(())
     }
 
@@ -269,7 +312,10 @@ impl TenantTx {
         let delete: DeleteMany<host::Entity> = host::Entity::delete_many()
             .filter(host::Column::Name.eq(name))
             .filter(host::Column::OwnerId.eq(self.tenant.as_uuid()));
-        delete.exec(&self.tx).await.map_err(store_error)?;
+        delete
+            .exec(&self.tx)
+            .await
+            .map_err(|error| self.faults.store_error(error))?;
         Ok(())
     }
 
@@ -277,7 +323,10 @@ impl TenantTx {
     pub(super) async fn delete_directory_row(&self) -> Result<bool, StoreError> {
         let delete: DeleteMany<tenant::Entity> =
             tenant::Entity::delete_many().filter(tenant::Column::Id.eq(self.tenant.as_uuid()));
-        let done = delete.exec(&self.tx).await.map_err(store_error)?;
+        let done = delete
+            .exec(&self.tx)
+            .await
+            .map_err(|error| self.faults.store_error(error))?;
         Ok(done.rows_affected > 0)
     }
 
@@ -304,7 +353,10 @@ impl TenantTx {
         values: impl IntoIterator<Item = Value>,
     ) -> Result<ExecResult, StoreError> {
         let statement = self.statement(sql, values);
-        self.tx.execute_raw(statement).await.map_err(store_error)
+        self.tx
+            .execute_raw(statement)
+            .await
+            .map_err(|error| self.faults.store_error(error))
     }
 
     /// Like [`execute_sql`](Self::execute_sql), for SQL that answers with at most one row.
@@ -314,7 +366,10 @@ impl TenantTx {
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Option<QueryResult>, StoreError> {
         let statement = self.statement(sql, values);
-        self.tx.query_one_raw(statement).await.map_err(store_error)
+        self.tx
+            .query_one_raw(statement)
+            .await
+            .map_err(|error| self.faults.store_error(error))
     }
 
     /// Like [`execute_sql`](Self::execute_sql), for SQL that answers with rows.
@@ -324,7 +379,10 @@ impl TenantTx {
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<QueryResult>, StoreError> {
         let statement = self.statement(sql, values);
-        self.tx.query_all_raw(statement).await.map_err(store_error)
+        self.tx
+            .query_all_raw(statement)
+            .await
+            .map_err(|error| self.faults.store_error(error))
     }
 
     fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {

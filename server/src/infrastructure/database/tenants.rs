@@ -7,7 +7,6 @@ use tokenhouse_entity::{host, tenant};
 
 use super::{
     connection::Database,
-    error::store_error,
     keys::first_due_at,
     row::{Row, time},
     tenant_tx::{Access, TenantTx},
@@ -115,7 +114,7 @@ impl Tenants for DatabaseTenants {
             .filter(tenant::Column::DeletedAt.is_null())
             .one(self.db.connection())
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.db.failed(error))?;
         let found = self.read_tenants(found.into_iter().collect()).await?;
         Ok(found.into_iter().next())
     }
@@ -127,7 +126,7 @@ impl Tenants for DatabaseTenants {
             .find_with_related(host::Entity)
             .all(self.db.connection())
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.db.failed(error))?;
         found
             .into_iter()
             .next()
@@ -140,7 +139,7 @@ impl Tenants for DatabaseTenants {
             .find_also_related(tenant::Entity)
             .one(self.db.connection())
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.db.failed(error))?;
         let owner = found.and_then(|(_, owner)| owner);
         // An ended tenant has no slug.
         let owner = owner.filter(|owner| owner.deleted_at.is_none());
@@ -239,7 +238,7 @@ impl Tenants for DatabaseTenants {
                 .filter(tenant::Column::State.ne(state_name(state)))
                 .exec(self.db.connection())
                 .await
-                .map_err(store_error)?
+                .map_err(|error| self.db.failed(error))?
         };
         let tenant = self.by_slug(slug).await?;
         Ok(tenant.map(|tenant| (tenant, done.rows_affected > 0)))
@@ -250,7 +249,12 @@ impl Tenants for DatabaseTenants {
             return Ok(false);
         };
         let _turn = self.db.turn_to_write().await;
-        let tx = self.db.connection().begin().await.map_err(store_error)?;
+        let tx = self
+            .db
+            .connection()
+            .begin()
+            .await
+            .map_err(|error| self.db.failed(error))?;
         let ended = tenant::Entity::update_many()
             .col_expr(
                 tenant::Column::Slug,
@@ -274,14 +278,14 @@ impl Tenants for DatabaseTenants {
             .filter(tenant::Column::DeletedAt.is_null())
             .exec(&tx)
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.db.failed(error))?;
         // Its hosts are free at once, not only when its rows are gone.
         host::Entity::delete_many()
             .filter(host::Column::OwnerId.eq(tenant.id.as_uuid()))
             .exec(&tx)
             .await
-            .map_err(store_error)?;
-        tx.commit().await.map_err(store_error)?;
+            .map_err(|error| self.db.failed(error))?;
+        tx.commit().await.map_err(|error| self.db.failed(error))?;
         Ok(ended.rows_affected > 0)
     }
 
@@ -291,7 +295,7 @@ impl Tenants for DatabaseTenants {
             .order_by_asc(tenant::Column::DeletedAt)
             .one(self.db.connection())
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.db.failed(error))?;
         let Some(ended) = ended else {
             return Ok(Swept::Clean);
         };
@@ -324,7 +328,7 @@ impl DatabaseTenants {
                 .filter(tenant::Column::UpdatedAt.eq(expected.as_micros()))
                 .exec(self.db.connection())
                 .await
-                .map_err(store_error)?
+                .map_err(|error| self.db.failed(error))?
         };
         let tenant = self.by_slug(slug).await?;
         let is_so_already = |tenant: &Tenant| tenant.updated_at == expected;
@@ -367,7 +371,7 @@ impl DatabaseTenants {
             .limit(u64::from(limit))
             .all(self.db.connection())
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.db.failed(error))?;
         let at = |tenant: Tenant| (TenantPosition::Slug(tenant.slug.clone()), tenant);
         let rows = rows.into_iter().take_while(|row| row.slug.as_str() < end);
         let tenants = self.read_tenants(rows.collect()).await?;
@@ -393,7 +397,7 @@ impl DatabaseTenants {
             .from_raw_sql(statement)
             .all(connection)
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.db.failed(error))?;
         let rows = rows
             .into_iter()
             .take_while(|row| row.search_name.as_str() < end)
@@ -420,7 +424,7 @@ impl DatabaseTenants {
             .filter(host::Column::OwnerId.is_in(rows.iter().map(|row| row.id)))
             .all(self.db.connection())
             .await
-            .map_err(store_error)?;
+            .map_err(|error| self.db.failed(error))?;
         let read = |row: tenant::Model| {
             let own = hosts.iter().filter(|host| host.owner_id == row.id);
             let own: Vec<_> = own.cloned().collect();

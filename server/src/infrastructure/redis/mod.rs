@@ -3,14 +3,21 @@
 //! Redis may lose writes; nothing here is the only place that knows something. Revocation and the
 //! generation floors are in SQL.
 
+mod address;
+mod arrival;
 mod connection;
 mod floor_writer;
+mod primary;
 mod rotations;
 mod tenant_key;
+mod unfit;
 
-pub use connection::{RedisConnection, RedisFindings, RedisUnfit};
+pub use address::{BadAddress, RedisAddress};
+pub use arrival::{Arrival, report, report_unfit};
+pub use connection::{RedisConnection, RedisFindings};
 pub use floor_writer::{DEFAULT_CAPACITY, FloorWriter};
 pub use rotations::RedisRotations;
+pub use unfit::RedisUnfit;
 
 #[cfg(test)]
 mod tests;

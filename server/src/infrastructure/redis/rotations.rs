@@ -38,22 +38,13 @@ impl fmt::Debug for RedisRotations {
 }
 
 impl RedisRotations {
-    /// Loads the script.
-    pub async fn load(
-        connection: RedisConnection,
-        floors: Arc<FloorWriter>,
-    ) -> Result<Self, StoreError> {
-        let mut load = redis::cmd("SCRIPT");
-        load.arg("LOAD").arg(SCRIPT);
-        connection
-            .call_again_if_dropped(&load)
-            .await
-            .map_err(unavailable)?;
-        Ok(Self {
+    /// The script is sent when Redis turns out not to have it.
+    pub fn new(connection: RedisConnection, floors: Arc<FloorWriter>) -> Self {
+        Self {
             connection,
             script_hash: Script::new(SCRIPT).get_hash().to_owned(),
             floors,
-        })
+        }
     }
 
     /// As after a restart of Redis: it doesn't know the script by this hash.
@@ -102,6 +93,7 @@ impl Rotations for RedisRotations {
         if request.presented.client_id != request.owner {
             return Ok(Rotation::Refused(Refusal::WrongClient));
         }
+        self.connection.require_fit()?;
         let key = TenantKey::family(tenant, request.family);
         let reply = self.run(&key, request).await.map_err(unavailable)?;
         let (rotation, idle_end) = read(reply).ok_or_else(|| StoreError::Corrupt {

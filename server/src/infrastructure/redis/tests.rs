@@ -2,6 +2,9 @@
 
 mod connection;
 mod floors;
+mod sentinel;
+mod server;
+mod tls;
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,8 +12,8 @@ use async_trait::async_trait;
 use redis::{Cmd, Value};
 
 use super::{
-    connection::RedisConnection, floor_writer::FloorWriter, rotations::RedisRotations,
-    tenant_key::TenantKey,
+    address::RedisAddress, connection::RedisConnection, floor_writer::FloorWriter,
+    rotations::RedisRotations, tenant_key::TenantKey,
 };
 use crate::{
     application::{
@@ -45,10 +48,19 @@ async fn connection() -> RedisConnection {
     connection_to(&url()).await
 }
 
+/// A connection that nobody has used yet.
+fn open(url: &str, authority: Option<&str>) -> RedisConnection {
+    let address = RedisAddress::parse(url, authority).expect("an address");
+    RedisConnection::open(&address).expect("a connection")
+}
+
 async fn connection_to(url: &str) -> RedisConnection {
-    RedisConnection::connect(url)
+    let connection = open(url, None);
+    connection
+        .inspect()
         .await
-        .expect("the Redis of the tests runs")
+        .expect("the Redis of the tests runs");
+    connection
 }
 
 /// Floors that nobody reads.
@@ -77,8 +89,7 @@ impl RedisFixture {
     async fn on(url: &str) -> Self {
         let instance = |connection| async {
             let floors = Arc::new(FloorWriter::start(Arc::new(NoFloors), 1_000));
-            let rotations = RedisRotations::load(connection, floors).await;
-            Arc::new(rotations.expect("the script loads"))
+            Arc::new(RedisRotations::new(connection, floors))
         };
         Self {
             tenant: testing::tenant(),

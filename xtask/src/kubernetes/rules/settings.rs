@@ -108,7 +108,8 @@ fn one(
     if SECRET.contains(&name) {
         found.push(format!("{owner}: {name} is secret: use {name}_FILE"));
     }
-    if file_of.is_some() {
+    // Empty: unset.
+    if file_of.is_some() && !value.is_empty() {
         file(manifest, container, name, value, owner, found);
     }
 }

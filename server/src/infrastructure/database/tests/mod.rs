@@ -5,6 +5,7 @@
 
 mod contract;
 mod directory;
+mod faults;
 mod fixture;
 mod isolation;
 mod kept_answers;
@@ -12,6 +13,7 @@ mod keys;
 mod refresh;
 mod schema;
 mod single_use;
+mod tls;
 mod views;
 mod work;
 

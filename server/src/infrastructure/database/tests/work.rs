@@ -159,7 +159,7 @@ async fn work_that_is_dropped_never_happened(db: Fixture) {
 
 async fn the_database_says_that_it_is_there(db: Fixture) {
     assert_eq!(db.name(), "database");
-    db.check().await.unwrap();
+    assert_eq!(db.check().await, crate::application::ports::Health::Up);
 }
 
 /// As after a restart of Postgres: every pooled connection is dead.

@@ -1,13 +1,16 @@
 //! Finding Redis, judging it, losing it and getting it back.
 
 use super::*;
-use crate::{application::ports::Dependency, infrastructure::redis::RedisUnfit};
+use crate::{
+    application::ports::{Dependency, Health},
+    infrastructure::redis::RedisUnfit,
+};
 
 #[tokio::test]
 async fn a_healthy_redis_is_ready_and_fit() {
     let connection = connection().await;
     assert_eq!(connection.name(), "redis");
-    connection.check().await.expect("it answers");
+    assert_eq!(connection.check().await, Health::Up);
     let findings = connection.inspect().await.expect("it evicts nothing");
     assert_eq!(findings.eviction_policy.as_deref(), Some("noeviction"));
     assert!(findings.version.is_some() && findings.append_only.is_some());
@@ -15,24 +18,32 @@ async fn a_healthy_redis_is_ready_and_fit() {
 }
 
 #[tokio::test]
-async fn other_kinds_of_redis_are_refused_by_name() {
-    for (url, scheme) in [
-        ("rediss://host", "rediss"),
-        ("sentinel://host", "sentinel"),
-        ("http://user:secret@host", "http"),
-    ] {
-        let error = RedisConnection::connect(url).await.expect_err(url);
-        assert!(matches!(&error, RedisUnfit::Scheme(found) if found == scheme));
-        assert!(!error.to_string().contains("secret"));
-    }
-    assert!(matches!(
-        RedisConnection::connect("localhost:6379").await,
-        Err(RedisUnfit::Scheme(_))
-    ));
-    assert!(matches!(
-        RedisConnection::connect("redis://127.0.0.1:1").await,
-        Err(RedisUnfit::Unreachable(_))
-    ));
+async fn a_redis_that_is_not_there_is_unreachable_and_rotates_nothing() {
+    let absent = open("redis://127.0.0.1:1", None);
+    let unfit = absent.inspect().await.expect_err("nobody listens");
+    assert!(
+        unfit.may_pass() && matches!(unfit, RedisUnfit::Unreachable(_)),
+        "{unfit:?}"
+    );
+    assert_eq!(absent.check().await, Health::Down("unreachable".into()));
+}
+
+/// Before it was looked at, it may be one that forgets.
+#[tokio::test]
+async fn nothing_is_entrusted_to_a_redis_that_was_not_looked_at() {
+    let fixture = RedisFixture::new().await;
+    let connection = open(&url(), None);
+    let floors = Arc::new(FloorWriter::start(Arc::new(NoFloors), 1));
+    let rotations = RedisRotations::new(connection.clone(), floors);
+    let request = fixture.request(random_family(&fixture), &random_secret(), &random_secret());
+    let refused = rotations.rotate(&fixture.tenant, &request).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    connection.inspect().await.expect("it is fit");
+    let rotated = rotations.rotate(&fixture.tenant, &request).await;
+    assert_eq!(rotated.expect("it was looked at"), Rotation::Rotated);
 }
 
 /// As after a restart of Redis: the first caller need not suffer.
@@ -40,12 +51,8 @@ async fn other_kinds_of_redis_are_refused_by_name() {
 async fn a_cut_connection_comes_back_by_itself() {
     let fixture = RedisFixture::new().await;
     let cut = connection().await;
-    let rotations = RedisRotations::load(
-        cut.clone(),
-        Arc::new(FloorWriter::start(Arc::new(NoFloors), 1)),
-    )
-    .await
-    .expect("the script loads");
+    let floors = Arc::new(FloorWriter::start(Arc::new(NoFloors), 1));
+    let rotations = RedisRotations::new(cut.clone(), floors);
     for _ in 0..3 {
         let id = cut.call(redis::cmd("CLIENT").arg("ID")).await;
         let mut kill = redis::cmd("CLIENT");
@@ -57,7 +64,7 @@ async fn a_cut_connection_comes_back_by_itself() {
         let rotation = rotations.rotate(&fixture.tenant, &request).await;
         assert_eq!(rotation.expect("Redis is there"), Rotation::Rotated);
     }
-    cut.check().await.expect("it is ready");
+    assert_eq!(cut.check().await, Health::Up);
 }
 
 /// A Redis that takes connections and says nothing must not hold anyone up for long.
@@ -68,7 +75,7 @@ async fn a_silent_redis_is_given_up() {
         .expect("a port");
     let url = format!("redis://{}", silent.local_addr().expect("an address"));
     let started = std::time::Instant::now();
-    let answer = RedisConnection::connect(&url).await;
+    let answer = open(&url, None).inspect().await;
     assert!(matches!(answer, Err(RedisUnfit::Unreachable(_))));
     assert!(started.elapsed() < Duration::from_secs(5));
 }
@@ -101,12 +108,13 @@ async fn a_refusal_at_connecting_is_not_for_ever() {
     kill.arg(number(&id.expect("Redis answers")));
     fixture.run(&kill).await;
     for _ in 0..5 {
-        assert!(connection.check().await.is_err(), "the password is wrong");
+        let refusing = Health::Down("refusing us".into());
+        assert_eq!(connection.check().await, refusing, "the password is wrong");
     }
 
     set_password("one").await;
     let restored = std::time::Instant::now();
-    while connection.check().await.is_err() {
+    while connection.check().await != Health::Up {
         assert!(restored.elapsed() < Duration::from_secs(3), "still refused");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

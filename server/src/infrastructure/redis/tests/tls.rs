@@ -1,0 +1,69 @@
+//! TLS to a real Redis, whose certificate is for `localhost` and of an authority of the tests.
+
+use super::{
+    server::{RedisServer, certificate, tls},
+    *,
+};
+use crate::infrastructure::redis::RedisUnfit;
+
+async fn server() -> RedisServer {
+    let mut lines = tls();
+    lines.push("user app on >secret ~* +@all".to_owned());
+    lines.push("user default off".to_owned());
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    RedisServer::start(&lines).await
+}
+
+fn authority(name: &str) -> String {
+    std::fs::read_to_string(certificate(name)).expect("a certificate")
+}
+
+#[tokio::test]
+async fn the_right_authority_and_password_make_a_connection() {
+    let server = server().await;
+    let url = format!("rediss://app:secret@localhost:{}", server.port);
+    let connection = open(&url, Some(&authority("authority.pem")));
+    connection.inspect().await.expect("it is fit");
+    let floors = Arc::new(FloorWriter::start(Arc::new(NoFloors), 1));
+    let rotations = RedisRotations::new(connection, floors);
+    let fixture = RedisFixture::new().await;
+    let request = fixture.request(random_family(&fixture), &random_secret(), &random_secret());
+    let rotated = rotations.rotate(&fixture.tenant, &request).await;
+    assert_eq!(rotated.expect("Redis answers"), Rotation::Rotated);
+}
+
+#[tokio::test]
+async fn whoever_is_not_vouched_for_is_refused_with_what_to_do() {
+    let server = server().await;
+    let by = |user: &str, host: &str| format!("rediss://{user}@{host}:{}", server.port);
+    for stranger in [Some(authority("stranger.pem")), None] {
+        let connection = open(&by("app:secret", "localhost"), stranger.as_deref());
+        let unfit = connection.inspect().await.expect_err("not vouched for");
+        assert!(matches!(unfit, RedisUnfit::UnknownAuthority), "{unfit:?}");
+        assert!(unfit.to_string().contains("TOKENHOUSE_REDIS_CA_FILE"));
+    }
+    let ours = authority("authority.pem");
+    let elsewhere = open(&by("app:secret", "127.0.0.1"), Some(&ours));
+    let unfit = elsewhere.inspect().await.expect_err("another host");
+    assert!(matches!(unfit, RedisUnfit::WrongName), "{unfit:?}");
+    for user in ["app:wrong", ":secret"] {
+        let stranger = open(&by(user, "localhost"), Some(&ours));
+        let unfit = stranger.inspect().await.expect_err("another password");
+        assert!(matches!(unfit, RedisUnfit::Refused(_)), "{unfit:?}");
+        assert!(!unfit.may_pass());
+    }
+}
+
+/// Nothing is sent in clear text to a server that speaks none, and the other way round.
+#[tokio::test]
+async fn a_server_and_an_address_must_agree_on_tls() {
+    let server = server().await;
+    let plain = open(
+        &format!("redis://app:secret@localhost:{}", server.port),
+        None,
+    );
+    assert!(plain.inspect().await.is_err());
+    let url = url().replacen("redis://127.0.0.1", "rediss://localhost", 1);
+    let encrypted = open(&url, Some(&authority("authority.pem")));
+    assert!(encrypted.inspect().await.is_err());
+}

@@ -1,0 +1,75 @@
+//! Why a Redis is of no use now, in words that say what to do.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::infrastructure::tls::{CertificateTrouble, certificate_trouble};
+
+/// Why a Redis can't be used. No text repeats its address: it may carry a password.
+#[derive(Debug, thiserror::Error)]
+pub enum RedisUnfit {
+    /// Nothing answers, or not yet: waiting may help.
+    #[error("Redis can't be reached")]
+    Unreachable(#[source] RedisError),
+    #[error("Redis was not there yet to be looked at")]
+    NotInspected,
+    #[error(
+        "Redis would drop refresh families when its memory is full (maxmemory-policy {0}); \
+         set maxmemory-policy noeviction"
+    )]
+    Evicts(String),
+    #[error("Redis refuses: look at the user, the password and what this user may do")]
+    Refused(#[source] RedisError),
+    #[error(
+        "no authority that is trusted here has signed the certificate of Redis: set \
+         TOKENHOUSE_REDIS_CA_FILE to the file with the one that did"
+    )]
+    UnknownAuthority,
+    #[error(
+        "the certificate of Redis is for another host: connect by a name that it has, or give \
+         Redis a certificate with this name"
+    )]
+    WrongName,
+    #[error("the certificate of Redis has expired or isn't valid yet")]
+    NotNow,
+}
+
+impl RedisUnfit {
+    /// What a command, or connecting for it, failed of.
+    pub(super) fn of(error: RedisError) -> Self {
+        match certificate_trouble(&error) {
+            Some(CertificateTrouble::UnknownAuthority) => return Self::UnknownAuthority,
+            Some(CertificateTrouble::WrongName) => return Self::WrongName,
+            Some(CertificateTrouble::NotNow) => return Self::NotNow,
+            Some(CertificateTrouble::Other) => return Self::Refused(error),
+            None => {}
+        }
+        let refused = matches!(
+            error.kind(),
+            ErrorKind::AuthenticationFailed
+                | ErrorKind::InvalidClientConfig
+                | ErrorKind::Server(ServerErrorKind::NoPerm)
+        ) || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"));
+        match refused {
+            true => Self::Refused(error),
+            false => Self::Unreachable(error),
+        }
+    }
+
+    /// Whether the same attempt may succeed later without anybody changing a setting.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::NotInspected)
+    }
+
+    /// For `/readyz`, in front of since when.
+    pub(super) fn in_short(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::NotInspected => "not inspected",
+            Self::Evicts(_) => "set to evict",
+            Self::Refused(_) => "refusing us",
+            Self::UnknownAuthority => "with a certificate of an unknown authority",
+            Self::WrongName => "with a certificate for another host",
+            Self::NotNow => "with a certificate that is not valid now",
+        }
+    }
+}
