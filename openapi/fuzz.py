@@ -5,10 +5,12 @@
 
 import argparse
 import base64
+import collections
 import json
 import os
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import urllib.request
@@ -20,12 +22,31 @@ PASSWORD = "correct horse battery staple"
 SHORT = {"--seed": "7", "--max-examples": "12"}
 LONG = {"--seed": str(random.randrange(2**32)), "--max-examples": "400", "--max-time": "1800"}
 
+# Behind credentials that requests could end, which would leave nothing to try but refusals.
+SIGNED_IN = (
+    "get_current_user",
+    "get_userinfo",
+    "introspect_token",
+    "list_consents",
+    "list_users",
+    "read_registration",
+    "revoke_token",
+    "update_client",
+    "update_profile",
+    "update_settings",
+    "update_user",
+)
+TAKEN = re.compile(
+    r'^tokenhouse_http_requests_total\{operation="(\w+)",status="[23]\d\d"\} (\d+)$', re.MULTILINE
+)
+
 
 class Installation:
     """The server, and the operator's way into it."""
 
     def __init__(self, settings):
         self.url = settings["public_url"]
+        self.management = settings["management_url"]
         self.operator = settings["operator_token"]
 
     def post(self, path, body):
@@ -39,48 +60,64 @@ class Installation:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
+    def taken(self):
+        """How often each operation that ever succeeded has done so."""
+        with urllib.request.urlopen(f"{self.management}/metrics", timeout=60) as answer:
+            found = TAKEN.findall(answer.read().decode())
+        counts = collections.Counter()
+        for name, count in found:
+            counts[name] += int(count)
+        return counts
+
 
 def prepare(installation):
     """What is there for the requests, and the credentials that they carry."""
-    tenant, doomed = "fuzzed", "doomed"
+    tenant, visited, doomed = "fuzzed", "visited", "doomed"
     settings = {
         "access_token_ttl": 86400,
         "password_refuse_common": False,
         "registration": "open",
         "registration_max_clients": 100_000,
-        "roles": {"owner": {"permissions": ["tokenhouse:admin"]}},
     }
-    installation.post("/admin/v1/tenants", {"slug": tenant, "settings": settings})
+    for slug in (tenant, visited):
+        installation.post("/admin/v1/tenants", {"slug": slug, "settings": settings})
     installation.post("/admin/v1/tenants", {"slug": doomed})
-    admin = f"/admin/v1/tenants/{tenant}"
-
-    def user(email, **more):
-        body = {"email": email, "password": PASSWORD, **more}
-        return installation.post(f"{admin}/users", body)
-
-    user("owner@example.com", roles=["owner"])
-    # The document's examples name her.
-    user("ada@example.com")
-    target = user("target@example.com")
     redirect = ["https://app.example.com/callback"]
-    client = {"client_id": "fuzz-client", "redirect_uris": redirect}
-    installation.post(f"{admin}/clients", client)
+
+    def made(of, kind, body):
+        return installation.post(f"/admin/v1/tenants/{of}/{kind}", body)
+
+    # The document's examples name her.
+    ada = {"email": "ada@example.com", "password": PASSWORD}
+    made(tenant, "users", ada)
+    made(visited, "users", ada)
+    target = made(visited, "users", {"email": "target@example.com"})
+    made(visited, "clients", {"client_id": "fuzz-client", "redirect_uris": redirect})
     machine = {"grant_types": ["client_credentials"], "scope": "read", "client_name": "Machine"}
-    machine = installation.post(f"{admin}/clients", machine)
-    login = {"email": "owner@example.com", "password": PASSWORD, "delivery": "body"}
-    session = installation.post(f"/t/{tenant}/auth/login", login)
-    registered = installation.post(f"/t/{tenant}/oauth2/register", {"redirect_uris": redirect})
+    machine = made(visited, "clients", machine)
+    login = {**ada, "delivery": "body"}
+    session = installation.post(f"/t/{visited}/auth/login", login)
+    for _ in range(3):
+        # Something to be ended.
+        installation.post(f"/t/{tenant}/auth/login", login)
+    registered, leaving = (
+        installation.post(f"/t/{visited}/oauth2/register", {"redirect_uris": redirect})
+        for _ in range(2)
+    )
     basic = f"{machine['client_id']}:{machine['client_secret']}".encode()
     return {
-        "FUZZ_ADMIN": session["access_token"],
         "FUZZ_BASIC": base64.b64encode(basic).decode(),
         "FUZZ_CLIENT": "fuzz-client",
         "FUZZ_DOOMED": doomed,
+        "FUZZ_LEAVING": leaving["client_id"],
+        "FUZZ_LEAVING_TOKEN": leaving["registration_access_token"],
         "FUZZ_OPERATOR": installation.operator,
         "FUZZ_REGISTERED": registered["client_id"],
         "FUZZ_REGISTRATION": registered["registration_access_token"],
+        "FUZZ_SESSION": session["access_token"],
         "FUZZ_TENANT": tenant,
         "FUZZ_USER": target["user_id"],
+        "FUZZ_VISITED": visited,
     }
 
 
@@ -112,17 +149,21 @@ def main():
         command += [name, value]
     environment = {**os.environ, **prepare(installation)}
     status = subprocess.run(command, env=environment, check=False).returncode
-    summary(json.loads(arguments.report.read_text()), options["--seed"])
-    return status
+    taken = installation.taken()
+    summary(json.loads(arguments.report.read_text()), len(taken), options["--seed"])
+    refused = [name for name in SIGNED_IN if taken.get(name, 0) < 2]
+    if refused:
+        print(f"fuzz: no credential counted any more at {', '.join(refused)}", flush=True)
+    return status or len(refused)
 
 
-def summary(report, seed):
+def summary(report, taken, seed):
     """One line that a reader of CI's log looks for."""
     tested = report["operations"]["tested"]
     cases = report["test_cases"]
     print(
-        f"fuzz: {tested} operations, {cases['generated']} requests, "
-        f"{cases['unique_failures']} findings (seed {seed})",
+        f"fuzz: {tested} operations, {taken} of them did what they are for, "
+        f"{cases['generated']} requests, {cases['unique_failures']} findings (seed {seed})",
         flush=True,
     )
 

@@ -121,15 +121,22 @@ pub struct AvatarUrl(String);
 )]
 pub struct NotAnAvatarUrl;
 
+/// The longest URL of a picture.
+const MAX_AVATAR_URL: usize = 2048;
+
 impl AvatarUrl {
     /// Reads a URL. Other schemes are refused: the value ends up in pages and claims, where
     /// `javascript:` and `data:` would run.
     pub fn parse(text: &str) -> Result<Self, NotAnAvatarUrl> {
-        if text.len() > 2048 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        if text.len() > MAX_AVATAR_URL || text.chars().any(|c| c.is_control() || c.is_whitespace())
+        {
             return Err(NotAnAvatarUrl);
         }
         let url = Url::parse(text).map_err(|_| NotAnAvatarUrl)?;
-        let plain = matches!(url.scheme(), "http" | "https")
+        // Its canonical form may be longer: a slash, and three characters for a byte that is not ASCII.
+        // What is stored is read by this function again.
+        let plain = url.as_str().len() <= MAX_AVATAR_URL
+            && matches!(url.scheme(), "http" | "https")
             && url.has_host()
             && url.username().is_empty()
             && url.password().is_none();
@@ -201,6 +208,26 @@ mod tests {
             "java\nscript:x",
         ] {
             assert_eq!(AvatarUrl::parse(text), Err(NotAnAvatarUrl), "{text:?}");
+        }
+    }
+
+    /// One address that can't be read again, and nobody could list the tenant's users any more.
+    #[test]
+    fn every_avatar_that_is_taken_can_be_read_again() {
+        let long = |end: &str, count: usize| format!("https://example.com{}", end.repeat(count));
+        for text in [
+            long("/a", 1014),
+            long("/ü", 280),
+            "https://example.com".to_owned(),
+        ] {
+            let taken = AvatarUrl::parse(&text).expect("short enough");
+            assert_eq!(AvatarUrl::parse(taken.as_str()), Ok(taken), "{text}");
+        }
+        let host = format!("https://{}example.com", "a.".repeat(1014));
+        assert_eq!(host.len(), 2047);
+        for text in [long("/ü", 300), format!("{host}a")] {
+            assert!(text.len() <= MAX_AVATAR_URL);
+            assert_eq!(AvatarUrl::parse(&text), Err(NotAnAvatarUrl), "{text}");
         }
     }
 }

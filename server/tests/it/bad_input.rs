@@ -11,6 +11,8 @@ async fn every_wrong_member_is_pointed_at() {
     let tenant = installation.tenant().await;
     let signup = tenant.path("/auth/signup");
     let client = tenant.client(0);
+    // Short enough as it is written, and too long as it is stored.
+    let growing = format!("https://example.com/{}", "ü".repeat(800));
     for (body, pointers) in [
         (json!({}), vec!["/name", "/email", "/password"]),
         (
@@ -20,6 +22,10 @@ async fn every_wrong_member_is_pointed_at() {
         (
             json!({ "name": "A", "email": "x", "password": PASSWORD, "avatar_url": "javascript:alert(1)" }),
             vec!["/email", "/avatar_url"],
+        ),
+        (
+            json!({ "name": "A", "email": "a@example.com", "password": PASSWORD, "avatar_url": growing }),
+            vec!["/avatar_url"],
         ),
         (
             json!({ "name": "a\u{0}b", "email": "a@example.com", "password": PASSWORD }),

@@ -18,10 +18,7 @@ use poem::{
 };
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi,
-    registry::{
-        MetaMediaType, MetaRequest, MetaResponse, MetaResponses,
-        Registry,
-    },
+    registry::{MetaMediaType, MetaRequest, MetaResponse, MetaResponses, Registry},
     types::{Example, Type},
 };
 use serde::Serialize;
