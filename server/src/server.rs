@@ -87,7 +87,13 @@ impl Server {
         let database = database::connect(&settings.database_url)
             .await
             .context("the database can't be opened")?;
-        tokenhouse_migration::check(database.connection()).await?;
+        let newer = tokenhouse_migration::check(database.connection()).await?;
+        if !newer.is_empty() {
+            tracing::info!(
+                migrations = newer.join(", "),
+                "the schema is newer than this program, which may serve on it"
+            );
+        }
         let public = http::serve::bind(settings.listen).with_context(|| {
             format!(
                 "{} can't be bound; choose another address with TOKENHOUSE_LISTEN",
