@@ -10,15 +10,44 @@ use crate::{
 
 /// A table and columns more, and indexes on tables that are in use.
 pub fn steps() -> Vec<Step> {
-    vec![Step::expand(Widen), Step::expand(Index)]
+    let widen = |name, sql, undo| Step::expand(Widen { name, sql, undo });
+    vec![
+        widen(
+            "m99991231_000001_rehearse_table",
+            "CREATE TABLE rehearsals (name text NOT NULL PRIMARY KEY)",
+            "DROP TABLE rehearsals",
+        ),
+        // Each by itself: who held one of these tables and waited for another would be in a circle
+        // with requests that have the other and want the one.
+        widen(
+            "m99991231_000002_rehearse_tenants",
+            "ALTER TABLE tenants ADD COLUMN rehearsal text",
+            "ALTER TABLE tenants DROP COLUMN rehearsal",
+        ),
+        widen(
+            "m99991231_000003_rehearse_users",
+            "ALTER TABLE users ADD COLUMN rehearsal text NOT NULL DEFAULT 'none'",
+            "ALTER TABLE users DROP COLUMN rehearsal",
+        ),
+        widen(
+            "m99991231_000004_rehearse_grants",
+            "ALTER TABLE grants ADD COLUMN rehearsal bigint NOT NULL DEFAULT 0",
+            "ALTER TABLE grants DROP COLUMN rehearsal",
+        ),
+        Step::expand(Index),
+    ]
 }
 
-/// What a migration that adds does: a table, and columns on the tables that every request reads.
-struct Widen;
+/// What a migration that adds does: a table, or a column on a table that every request reads.
+struct Widen {
+    name: &'static str,
+    sql: &'static str,
+    undo: &'static str,
+}
 
 impl MigrationName for Widen {
     fn name(&self) -> &str {
-        "m99991231_000001_rehearse_columns"
+        self.name
     }
 }
 
@@ -26,28 +55,12 @@ impl MigrationName for Widen {
 impl MigrationTrait for Widen {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
-        for sql in [
-            "CREATE TABLE rehearsals (name text NOT NULL PRIMARY KEY)",
-            "ALTER TABLE tenants ADD COLUMN rehearsal text",
-            "ALTER TABLE users ADD COLUMN rehearsal text NOT NULL DEFAULT 'none'",
-            "ALTER TABLE grants ADD COLUMN rehearsal bigint NOT NULL DEFAULT 0",
-        ] {
-            connection.execute_unprepared(sql).await?;
-        }
-        Ok(())
+        connection.execute_unprepared(self.sql).await.map(|_| ())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
-        for sql in [
-            "ALTER TABLE grants DROP COLUMN rehearsal",
-            "ALTER TABLE users DROP COLUMN rehearsal",
-            "ALTER TABLE tenants DROP COLUMN rehearsal",
-            "DROP TABLE rehearsals",
-        ] {
-            connection.execute_unprepared(sql).await?;
-        }
-        Ok(())
+        connection.execute_unprepared(self.undo).await.map(|_| ())
     }
 }
 
@@ -55,7 +68,7 @@ struct Index;
 
 impl MigrationName for Index {
     fn name(&self) -> &str {
-        "m99991231_000002_rehearse_index"
+        "m99991231_000005_rehearse_index"
     }
 }
 

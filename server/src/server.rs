@@ -39,10 +39,6 @@ use crate::{
     },
 };
 
-/// How long load balancers get to see that this instance is no longer ready, before it stops
-/// accepting.
-const DRAIN_NOTICE: Duration = Duration::from_millis(250);
-
 /// How long clients get to hear of the last logouts. Well below the ten seconds of a stop.
 const LOGOUT_NOTICE: Duration = Duration::from_secs(4);
 
@@ -124,11 +120,13 @@ impl Server {
                 public,
                 http::public_endpoint(Arc::clone(&app)),
                 public_stopped,
+                http::serve::Farewell::TELLING_PEERS,
             )),
             management: tokio::spawn(http::serve::serve(
                 management,
                 http::management_endpoint(Arc::clone(&app), readiness.clone()),
                 management_stopped,
+                http::serve::Farewell::AT_ONCE,
             )),
             app,
             readiness,
@@ -145,7 +143,6 @@ impl Server {
     /// only then the probes stop answering.
     pub async fn stop(self) {
         self.readiness.drain();
-        tokio::time::sleep(DRAIN_NOTICE).await;
         // The receivers live as long as their tasks: a closed channel means they have ended.
         self.stop_public.send_replace(true);
         log_panic("public listener", self.public.await);

@@ -154,6 +154,6 @@ async fn an_index_that_is_there_already_is_kept() {
     scratch.up(&next()).await.unwrap();
     assert_eq!(count(&scratch, "indisvalid").await, 1);
     // And the way back.
-    next().down(&scratch.db, 2, &|_| {}).await.unwrap();
+    next().down(&scratch.db, 1, &|_| {}).await.unwrap();
     assert_eq!(count(&scratch, "TRUE").await, 0);
 }

@@ -34,7 +34,7 @@ fn rank(mode: &str) -> usize {
 /// Statements that migrations may have and none has yet.
 fn planted() -> Step {
     Step::expand(Sql::up(
-        "m99991231_000003_planted",
+        "m99991231_000006_planted",
         &[
             "CREATE TABLE badges (id int PRIMARY KEY, user_tenant uuid, user_id uuid)",
             "ALTER TABLE badges ADD CONSTRAINT f FOREIGN KEY (user_tenant, user_id) REFERENCES users (tenant_id, id) NOT VALID",

@@ -1,6 +1,8 @@
 //! Every migration keeps to what its kind promises.
 
-use tokenhouse_migration::{Kind, Migrations, Report, Step, rehearsal};
+use std::collections::BTreeSet;
+
+use tokenhouse_migration::{Entry, Kind, Migrations, Report, Step, rehearsal};
 
 use crate::{
     catalogue::Catalogue,
@@ -34,14 +36,27 @@ async fn faults(scratch: &Scratch, migrations: &dyn Fn() -> Migrations) -> Vec<S
 /// Statements that keep a table from being written while they go through its rows.
 fn stops_writers(report: &Report) -> Vec<String> {
     let pending = report.migrations.iter().flat_map(|entry| &entry.statements);
-    pending
+    let faults = pending
         .filter(|work| {
             work.locks
                 .iter()
                 .any(|held| held.lock.is_some() && held.long && held.blocks_writes)
         })
-        .map(|work| format!("blocks writes for long: {}", work.sql))
+        .map(|work| format!("blocks writes for long: {}", work.sql));
+    faults
+        .chain(report.migrations.iter().filter_map(holds_several))
         .collect()
+}
+
+/// Who holds a table and waits for another makes a circle with requests that go the other way, and
+/// Postgres may end the request.
+fn holds_several(entry: &Entry) -> Option<String> {
+    let all = entry.statements.iter().flat_map(|work| &work.locks);
+    let blocked: BTreeSet<&str> = all
+        .filter(|held| held.lock.is_some() && held.blocks_writes)
+        .map(|held| held.table.as_str())
+        .collect();
+    (blocked.len() > 1).then(|| format!("holds several tables: {blocked:?}"))
 }
 
 #[tokio::test]
@@ -127,6 +142,10 @@ async fn migrations_that_only_pretend_to_add_are_found_out() {
         (
             "CREATE INDEX users_name_idx ON users (tenant_id, name)",
             "blocks writes for long",
+        ),
+        (
+            "ALTER TABLE users ADD COLUMN host text REFERENCES hosts (name)",
+            "holds several tables",
         ),
         (
             "ALTER TABLE users ADD COLUMN level int DEFAULT 1 CHECK (level > 0)",

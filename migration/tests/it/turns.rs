@@ -66,7 +66,7 @@ async fn a_migration_gives_way_and_comes_back() {
     reader.rollback().await.unwrap();
     assert!(!run.is_finished());
     long.rollback().await.unwrap();
-    assert_eq!(run.await.unwrap().unwrap().len(), 2);
+    assert_eq!(run.await.unwrap().unwrap().len(), rehearsal::steps().len());
 }
 
 #[tokio::test]
@@ -91,10 +91,14 @@ async fn a_migration_that_never_gets_its_lock_says_so_and_changes_nothing() {
         "{error}"
     );
     long.rollback().await.unwrap();
-    let column = "SELECT count(*) FROM information_schema.columns \
-                  WHERE table_schema = current_schema() AND column_name = 'rehearsal'";
+    let column = "SELECT count(*) FROM information_schema.columns WHERE table_schema = current_schema() \
+                  AND table_name = 'grants' AND column_name = 'rehearsal'";
     assert_eq!(scratch.number(column).await, 0);
-    assert_eq!(scratch.up(&next()).await.unwrap().len(), 2);
+    assert_eq!(
+        scratch.up(&next()).await.unwrap().len(),
+        2,
+        "this and the next"
+    );
 }
 
 #[tokio::test]
@@ -134,7 +138,7 @@ async fn on_sqlite_a_migration_waits_for_the_writer() {
     });
     heard.wait_for("another process").await;
     writer.rollback().await.unwrap();
-    assert_eq!(run.await.unwrap().unwrap().len(), 2);
+    assert_eq!(run.await.unwrap().unwrap().len(), rehearsal::steps().len());
 }
 
 /// What asks the database can't be shown beforehand, and what can't be rolled back is alone.

@@ -20,11 +20,11 @@ use tokio::{
 
 use crate::harness::{Client, MASTER_KEY, OPERATOR_TOKEN};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_tokenhouse");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tokenhouse");
 /// For waiting, never for measuring: a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -34,7 +34,12 @@ fn free_port() -> u16 {
 
 /// The binary without any setting of the environment it runs in.
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
+    command_of(BINARY, arguments)
+}
+
+/// Another binary, the same way.
+pub(crate) fn command_of(binary: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TOKENHOUSE_")) {
         command.env_remove(name);
     }
@@ -53,7 +58,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn terminate(child: &Child) {
+pub(crate) fn terminate(child: &Child) {
     let id = child.id().expect("it runs");
     assert!(
         Command::new("kill")
