@@ -1,7 +1,9 @@
 //! The schema and its history.
 //!
-//! `up` and `down` each are one transaction on both databases, so a migration that fails leaves
-//! nothing behind, and only one process at a time migrates.
+//! Every migration after the first release either adds ([`Kind::Expand`]) or takes away
+//! ([`Kind::Contract`]), so that programs of two versions work on one schema at the same time.
+//! One process at a time migrates; on Postgres each migration is one transaction, or builds indexes
+//! without stopping anybody, and on SQLite a whole run is one transaction.
 
 #![expect(
     elided_lifetimes_in_paths,
@@ -31,21 +33,36 @@ mod m20261125_000024_create_domains;
 mod m20261125_000025_create_invitations;
 mod m20261125_000026_keep_answers;
 mod m20261125_000028_sweep_sign_ins;
+
+mod compatibility;
+mod error;
+mod history;
+mod index;
+mod locks;
+mod migrations;
+mod patience;
+mod recorder;
+pub mod rehearsal;
+mod report;
+mod runner;
+mod session;
+mod step;
 mod tenant_table;
 
-use std::collections::HashSet;
+use sea_orm_migration::{MigratorTrait, prelude::MigrationTrait, sea_orm::DatabaseConnection};
 
-use sea_orm_migration::{
-    MigratorTrait,
-    prelude::{DbErr, MigrationTrait},
-    sea_orm::{
-        ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
-        TransactionOptions, TransactionTrait,
-    },
-    seaql_migrations,
-};
+pub use compatibility::SchemaProblem;
+pub use error::MigrationError;
+pub use index::{build_index, build_unique_index, drop_index};
+pub use locks::Lock;
+pub use migrations::Migrations;
+pub use patience::Patience;
+pub use report::{Entry, Held, Report, Work};
+pub use runner::Instances;
+pub use session::Tell;
+pub use step::{Kind, Step};
 
-/// All migrations, oldest first.
+/// The migrations from before the first release, oldest first.
 #[derive(Debug)]
 pub struct Migrator;
 
@@ -79,148 +96,31 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// Why the schema is not the one this program works with.
-#[derive(Debug)]
-pub enum SchemaProblem {
-    /// The database can't be asked.
-    Unreadable(DbErr),
-    /// Migrations that have not been applied.
-    Behind(Vec<String>),
-    /// Applied migrations that this program doesn't know: a newer one was here.
-    Ahead(Vec<String>),
+/// The migrations since, oldest first. Each says whether it expands or contracts the schema, and
+/// `tests/rules.rs` holds it to that.
+fn released() -> Vec<Step> {
+    Vec::new()
 }
 
-impl std::fmt::Display for SchemaProblem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unreadable(_) => f.write_str("the schema of the database can't be read"),
-            Self::Behind(names) => write!(
-                f,
-                "the database lacks the migrations {}; run `tokenhouse migrate up`",
-                names.join(", ")
-            ),
-            Self::Ahead(names) => write!(
-                f,
-                "the database has the migrations {}, which this program doesn't know; run a \
-                 newer tokenhouse, or `tokenhouse migrate down` with the one that applied them",
-                names.join(", ")
-            ),
-        }
-    }
-}
-
-impl std::error::Error for SchemaProblem {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unreadable(error) => Some(error),
-            Self::Behind(_) | Self::Ahead(_) => None,
-        }
-    }
-}
-
-/// Applies every migration that is missing; their names.
-pub async fn up(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
-    let tx = alone(db).await?;
-    let names: Vec<_> = Migrator::get_pending_migrations(&tx)
-        .await?
-        .iter()
-        .map(|migration| migration.name().to_owned())
-        .collect();
-    Migrator::up(&tx, None).await?;
-    tx.commit().await?;
-    Ok(names)
+/// Applies every migration that is missing, while instances may run; their names.
+pub async fn up(db: &DatabaseConnection) -> Result<Vec<String>, MigrationError> {
+    Migrations::current()
+        .up(db, Instances::MayRun, &|_| {})
+        .await
 }
 
 /// Takes back the last `steps` migrations; their names, in the order they went.
-pub async fn down(db: &DatabaseConnection, steps: u32) -> Result<Vec<String>, DbErr> {
-    let tx = alone(db).await?;
-    let names: Vec<_> = Migrator::get_applied_migrations(&tx)
-        .await?
-        .iter()
-        .rev()
-        .take(usize::try_from(steps).unwrap_or(usize::MAX))
-        .map(|migration| migration.name().to_owned())
-        .collect();
-    Migrator::down(&tx, Some(steps)).await?;
-    tx.commit().await?;
-    Ok(names)
+pub async fn down(db: &DatabaseConnection, steps: u32) -> Result<Vec<String>, MigrationError> {
+    Migrations::current().down(db, steps, &|_| {}).await
 }
 
-/// Every migration, known or only found in the database, and whether it is applied. Changes
-/// nothing.
-pub async fn status(db: &DatabaseConnection) -> Result<Vec<(String, bool)>, DbErr> {
-    let applied = applied(db).await?;
-    let known = known();
-    let unknown: Vec<_> = applied
-        .iter()
-        .filter(|name| !known.contains(name))
-        .map(|name| (name.clone(), true))
-        .collect();
-    Ok(known
-        .into_iter()
-        .map(|name| {
-            let is_applied = applied.contains(&name);
-            (name, is_applied)
-        })
-        .chain(unknown)
-        .collect())
+/// Every migration, known or only found in the database, and whether it is applied.
+pub async fn status(db: &DatabaseConnection) -> Result<Vec<(String, bool)>, SchemaProblem> {
+    Migrations::current().status(db).await
 }
 
-/// Whether exactly the known migrations are applied.
-pub async fn check(db: &DatabaseConnection) -> Result<(), SchemaProblem> {
-    let status = status(db).await.map_err(SchemaProblem::Unreadable)?;
-    let known: HashSet<_> = known().into_iter().collect();
-    let (ahead, behind): (Vec<_>, Vec<_>) = status
-        .into_iter()
-        .filter(|(name, applied)| *applied != known.contains(name))
-        .partition(|(_, applied)| *applied);
-    let names = |problems: Vec<(String, bool)>| problems.into_iter().map(|(name, _)| name);
-    if !ahead.is_empty() {
-        Err(SchemaProblem::Ahead(names(ahead).collect()))
-    } else if !behind.is_empty() {
-        Err(SchemaProblem::Behind(names(behind).collect()))
-    } else {
-        Ok(())
-    }
-}
-
-fn known() -> Vec<String> {
-    Migrator::migrations()
-        .iter()
-        .map(|migration| migration.name().to_owned())
-        .collect()
-}
-
-async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
-    use sea_orm_migration::SchemaManager;
-    use sea_orm_migration::sea_orm::{EntityTrait, QueryOrder};
-
-    // The library's own reading creates the table, which a check must not.
-    if !SchemaManager::new(db).has_table("seaql_migrations").await? {
-        return Ok(Vec::new());
-    }
-    let rows = seaql_migrations::Entity::find()
-        .order_by_asc(seaql_migrations::Column::Version)
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().map(|row| row.version).collect())
-}
-
-/// Begins a transaction that no other migrating process runs beside.
-async fn alone(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    let tx = db
-        .begin_with_options(TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        })
-        .await?;
-    if tx.get_database_backend() == DbBackend::Postgres {
-        // A migration may take longer than a request may.
-        tx.execute_unprepared("SET LOCAL statement_timeout = 0")
-            .await?;
-        // Any number does, as long as nothing else takes it: "tkhs" and "migr" in ASCII.
-        tx.execute_unprepared("SELECT pg_advisory_xact_lock(1953196147, 1835624306)")
-            .await?;
-    }
-    Ok(tx)
+/// Whether this program may work on the schema; the migrations that it has beyond those of this
+/// program.
+pub async fn check(db: &DatabaseConnection) -> Result<Vec<String>, SchemaProblem> {
+    Migrations::current().check(db).await
 }

@@ -44,10 +44,6 @@ use crate::{
     waiting,
 };
 
-/// How long load balancers get to see that this instance is no longer ready, before it stops
-/// accepting.
-const DRAIN_NOTICE: Duration = Duration::from_millis(250);
-
 /// How long clients get to hear of the last logouts. Well below the ten seconds of a stop.
 const LOGOUT_NOTICE: Duration = Duration::from_secs(4);
 
@@ -107,11 +103,17 @@ impl Server {
         let (to_public, to_management) = (Later::public(&start), Later::management(&start));
         let (public_place, management_place) = (to_public.place(), to_management.place());
         let mut listeners = Listeners {
-            public: tokio::spawn(http::serve::serve(public, to_public, public_stopped)),
+            public: tokio::spawn(http::serve::serve(
+                public,
+                to_public,
+                public_stopped,
+                http::serve::Farewell::TELLING_PEERS,
+            )),
             management: tokio::spawn(http::serve::serve(
                 management,
                 to_management,
                 management_stopped,
+                http::serve::Farewell::AT_ONCE,
             )),
             started: false,
         };
@@ -153,7 +155,6 @@ impl Server {
     /// only then the probes stop answering.
     pub async fn stop(mut self) {
         self.readiness.drain();
-        tokio::time::sleep(DRAIN_NOTICE).await;
         // The receivers live as long as their tasks: a closed channel means they have ended.
         self.stop_public.send_replace(true);
         log_panic("public listener", (&mut self.listeners.public).await);

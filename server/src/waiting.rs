@@ -59,7 +59,15 @@ async fn attempt(url: &str) -> Attempt {
         }
     };
     match tokenhouse_migration::check(database.connection()).await {
-        Ok(()) => Attempt::Open(database),
+        Ok(newer) => {
+            if !newer.is_empty() {
+                tracing::info!(
+                    migrations = newer.join(", "),
+                    "the schema is newer than this program, which may serve on it"
+                );
+            }
+            Attempt::Open(database)
+        }
         // It went away again in the meantime.
         Err(problem) if database.check().await != Health::Up => Attempt::Missing(problem.into()),
         Err(problem) => Attempt::Failed(problem.into()),

@@ -49,6 +49,7 @@ enum Command {
     K8s(commands::k8s::K8s),
     Image(commands::image::Image),
     Monitoring(commands::monitoring::Monitoring),
+    Rolling(commands::rolling::Rolling),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         Command::K8s(k8s) => k8s.run(&interrupt),
         Command::Image(image) => image.run(&interrupt),
         Command::Monitoring(monitoring) => monitoring.run(&interrupt),
+        Command::Rolling(rolling) => rolling.run(&interrupt),
     });
     // Everything that stops a server or removes a folder is a guard inside `run`, and has been
     // dropped by now: nothing below may be needed for cleaning up.

@@ -72,22 +72,26 @@ impl ConfigFile {
 
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Dev(dev) => block_on(dev.run()),
-        Command::Serve(serve) => block_on(serve.run()),
+    let done = |()| ExitCode::SUCCESS;
+    ended(match Cli::parse().command {
+        Command::Dev(dev) => block_on(dev.run()).map(done),
+        Command::Serve(serve) => block_on(serve.run()).map(done),
         Command::Migrate(migrate) => block_on(migrate.run()),
-        Command::Healthcheck(healthcheck) => healthcheck.run(),
-        Command::Openapi(openapi) => openapi.run(),
-        Command::Keygen(keygen) => keygen.run(),
-        Command::Tenant(tenant) => block_on(tenant.run()),
-        Command::User(user) => block_on(user.run()),
-        Command::Client(client) => block_on(client.run()),
-        Command::Key(key) => block_on(key.run()),
-        Command::RegistrationToken(token) => block_on(token.run()),
-        Command::Domain(domain) => block_on(domain.run()),
-    };
+        Command::Healthcheck(healthcheck) => healthcheck.run().map(done),
+        Command::Openapi(openapi) => openapi.run().map(done),
+        Command::Keygen(keygen) => keygen.run().map(done),
+        Command::Tenant(tenant) => block_on(tenant.run()).map(done),
+        Command::User(user) => block_on(user.run()).map(done),
+        Command::Client(client) => block_on(client.run()).map(done),
+        Command::Key(key) => block_on(key.run()).map(done),
+        Command::RegistrationToken(token) => block_on(token.run()).map(done),
+        Command::Domain(domain) => block_on(domain.run()).map(done),
+    })
+}
+
+fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // A closed standard error leaves nobody to tell.
             let _told = writeln!(std::io::stderr(), "tokenhouse: {}", describe(&error));
@@ -110,7 +114,7 @@ fn describe(error: &anyhow::Error) -> String {
     text
 }
 
-fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?

@@ -13,7 +13,7 @@ use hyper_util::{
 };
 use poem::{
     Addr, Endpoint, IntoResponse, http,
-    http::uri::Scheme,
+    http::{HeaderValue, header, uri::Scheme},
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::{
@@ -34,12 +34,36 @@ const MAX_CONNECTIONS: u32 = 10_000;
 /// How long requests in flight have when the server stops.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
 
+/// How a listener ends. A connection that is kept for further requests can't be closed by us without a
+/// risk: the next request may be on its way. So peers are told first, by `Connection: close`.
+#[derive(Clone, Copy, Debug)]
+pub struct Farewell {
+    /// How long to go on accepting: whoever hands us connections has to hear of it.
+    pub accepting: Duration,
+    /// How long those who still keep a connection have to use it once more.
+    pub lingering: Duration,
+}
+
+impl Farewell {
+    pub const TELLING_PEERS: Self = Self {
+        accepting: Duration::from_millis(250),
+        lingering: Duration::from_secs(2),
+    };
+    pub const AT_ONCE: Self = Self {
+        accepting: Duration::ZERO,
+        lingering: Duration::ZERO,
+    };
+}
+
 /// Held by a connection and by whatever goes on for its requests after it is gone: together they are
 /// bounded, and a stop waits for them.
 #[derive(Clone, Debug)]
 pub struct InFlight {
     _permit: Arc<OwnedSemaphorePermit>,
 }
+
+/// After it the connection ends, and the peer knows.
+const LAST_ANSWER: HeaderValue = HeaderValue::from_static("close");
 
 /// Binds a listener whose port can be taken again right after a restart.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -55,11 +79,12 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves until `stop` becomes true, then finishes requests in flight.
+/// Serves until `stop` becomes true, then says farewell and finishes requests in flight.
 pub async fn serve<E: Endpoint + 'static>(
     listener: TcpListener,
     endpoint: E,
     mut stop: watch::Receiver<bool>,
+    farewell: Farewell,
 ) {
     let endpoint = Arc::new(endpoint);
     let graceful = GracefulShutdown::new();
@@ -69,10 +94,16 @@ pub async fn serve<E: Endpoint + 'static>(
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS);
+    let stopping = stop.clone();
+    let mut stopped = std::pin::pin!(async move {
+        // The sender lives as long as the server: a closed channel means that it has ended.
+        let _ended = stop.wait_for(|stop| *stop).await.map(|_| ());
+        tokio::time::sleep(farewell.accepting).await;
+    });
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &connections) => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = &mut stopped => break,
         };
         let Some((stream, peer, in_flight)) = accepted else {
             continue;
@@ -83,10 +114,18 @@ pub async fn serve<E: Endpoint + 'static>(
         );
         let endpoint = Arc::clone(&endpoint);
         let of_requests = in_flight.clone();
+        let stopping = stopping.clone();
         let service = service_fn(move |request| {
             let endpoint = Arc::clone(&endpoint);
             let answer = answer(endpoint, request, local.clone(), peer, of_requests.clone());
-            async move { answer.await.map(http::Response::from) }
+            let stopping = stopping.clone();
+            async move {
+                let mut answer = answer.await?;
+                if *stopping.borrow() {
+                    answer.headers_mut().insert(header::CONNECTION, LAST_ANSWER);
+                }
+                Ok::<_, Infallible>(http::Response::from(answer))
+            }
         });
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
@@ -99,6 +138,9 @@ pub async fn serve<E: Endpoint + 'static>(
     }
     drop(listener);
     let all_ended = async {
+        let nobody_left = connections.acquire_many(MAX_CONNECTIONS);
+        // Given back at once: it is waited for once more.
+        drop(tokio::time::timeout(farewell.lingering, nobody_left).await);
         graceful.shutdown().await;
         // What went on without its connection holds a permit as well.
         let _all = connections.acquire_many(MAX_CONNECTIONS).await;
@@ -203,7 +245,12 @@ mod tests {
         let listener = bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(serve(listener, slow(&done), stopped));
+        let server = tokio::spawn(serve(
+            listener,
+            slow(&done),
+            stopped,
+            Farewell::TELLING_PEERS,
+        ));
         for (method, path) in [
             ("POST", "/t/acme/oauth2/token"),
             ("PATCH", "/admin/v1/tenants/acme/users/1"),

@@ -122,19 +122,7 @@ impl Installation {
         if backend == Backend::Sqlite {
             return Self::start(backend).await;
         }
-        let url = store_url("TOKENHOUSE_TEST_POSTGRES_URL");
-        let schema = unique("alone");
-        let connection = tokenhouse_server::infrastructure::database::connect(&url)
-            .await
-            .unwrap();
-        connection
-            .connection()
-            .execute_unprepared(&format!("CREATE SCHEMA {schema}"))
-            .await
-            .unwrap();
-        connection.connection().close_by_ref().await.unwrap();
-        let separator = if url.contains('?') { '&' } else { '?' };
-        let database = format!("{url}{separator}options[search_path]={schema}");
+        let database = own_schema("alone").await;
         let redis = (backend == Backend::Redis).then(|| store_url("TOKENHOUSE_TEST_REDIS_URL"));
         let folder = tempfile::tempdir().unwrap();
         Self::with_stores(folder, &database, redis.as_deref()).await
@@ -269,6 +257,23 @@ async fn instance(environment: &[(String, String)], port: u16, clock: Arc<dyn Cl
     let environment = environment.iter().cloned().chain([listen]);
     let settings = RawSettings::read(None, environment).check().unwrap();
     Server::start(settings, clock).await.unwrap()
+}
+
+/// The address of a schema of its own in the test database.
+pub(crate) async fn own_schema(prefix: &str) -> String {
+    let url = store_url("TOKENHOUSE_TEST_POSTGRES_URL");
+    let schema = unique(prefix);
+    let connection = tokenhouse_server::infrastructure::database::connect(&url)
+        .await
+        .unwrap();
+    connection
+        .connection()
+        .execute_unprepared(&format!("CREATE SCHEMA {schema}"))
+        .await
+        .unwrap();
+    connection.connection().close_by_ref().await.unwrap();
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}options[search_path]={schema}")
 }
 
 /// A name that no other test uses, in this run or in one before.

@@ -24,6 +24,7 @@ mod outage;
 mod process;
 mod readme;
 mod refresh;
+mod rolling;
 mod secrets;
 mod session;
 mod settings_page;

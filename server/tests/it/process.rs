@@ -9,8 +9,10 @@ use std::{
 };
 
 use reqwest::{Method, StatusCode};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokenhouse_migration::{Instances, Migrations, rehearsal};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     process::Child,
@@ -18,7 +20,7 @@ use tokio::{
 
 use crate::harness::{Client, MASTER_KEY, OPERATOR_TOKEN};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_tokenhouse");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tokenhouse");
 /// For waiting, never for measuring: a busy machine is slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -32,7 +34,12 @@ pub(crate) fn free_port() -> u16 {
 
 /// The binary without any setting of the environment it runs in.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
+    command_of(BINARY, arguments)
+}
+
+/// Another binary, the same way.
+pub(crate) fn command_of(binary: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TOKENHOUSE_")) {
         command.env_remove(name);
     }
@@ -424,33 +431,112 @@ fn serve_refuses_a_schema_it_does_not_know_and_migrations_go_both_ways() {
         text(&refused.stderr)
     );
 
+    let status = |expected: &str, code: i32| {
+        let output = run(&["migrate", "status", "--output", "json", "--exit-code"]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let all = report["migrations"].as_array().unwrap().clone();
+        let applied = expected == "applied";
+        assert!(all.iter().all(|one| one["applied"] == applied), "{report}");
+        assert_eq!(report["may_serve"], applied);
+        assert_eq!(output.status.code(), Some(code));
+        all
+    };
+    let pending = status("pending", 3);
+    assert_eq!(pending[0]["kind"], "base");
+    let first = &pending[0]["statements"][0]["sql"];
     assert!(
-        text(&run(&["migrate", "status"]).stdout)
-            .lines()
-            .all(|line| line.starts_with("pending "))
+        first.as_str().unwrap().starts_with("CREATE TABLE"),
+        "{first}"
     );
     assert!(text(&run(&["migrate", "up"]).stdout).contains("applied m2026"));
     assert_eq!(
         text(&run(&["migrate", "up"]).stdout),
         "The schema is up to date.\n"
     );
-    let status = text(&run(&["migrate", "status"]).stdout);
+    let steps = status("applied", 0).len().to_string();
+    let people = run(&["migrate", "status"]);
+    assert!(people.status.success());
+    let people = text(&people.stdout);
     assert!(
-        status.lines().all(|line| line.starts_with("applied ")),
-        "{status}"
+        people.contains("applied m20261123_000001_create_tenants (base)\n"),
+        "{people}"
     );
-    let steps = status.lines().count().to_string();
+    assert!(people.ends_with("may serve on this schema.\n"), "{people}");
     assert!(
         run(&["migrate", "down", "--steps", &steps])
             .status
             .success()
     );
-    assert!(
-        text(&run(&["migrate", "status"]).stdout)
-            .lines()
-            .all(|line| line.starts_with("pending "))
-    );
+    status("pending", 3);
+    let people = run(&["migrate", "status"]);
+    assert!(people.status.success(), "by default only reading can fail");
+    assert!(text(&people.stdout).contains("run `tokenhouse migrate up`"));
     assert!(run(&["migrate", "up"]).status.success());
+}
+
+/// The schema of the next version has more, which doesn't matter; one that lacks something does.
+#[tokio::test]
+async fn serve_starts_on_the_schema_of_the_next_version_and_not_on_a_contracted_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let management = free_port();
+    let environment = settings(folder.path(), free_port(), management);
+    let url = format!("sqlite://{}/t.db", folder.path().display());
+    let database = tokenhouse_server::infrastructure::database::connect(&url)
+        .await
+        .unwrap();
+    let next = Migrations::current().followed_by(rehearsal::steps());
+    let applied = next
+        .up(database.connection(), Instances::MayRun, &|_| {})
+        .await;
+    assert!(applied.unwrap().len() > 2);
+
+    let up = command(&["migrate", "up"])
+        .envs(environment.clone())
+        .output();
+    let up = text(&up.unwrap().stdout);
+    assert!(
+        up.starts_with("The schema is newer, and this program may serve on it"),
+        "{up}"
+    );
+    let mut child = tokio::process::Command::from(command(&["serve"]))
+        .envs(environment.clone())
+        .kill_on_drop(true)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let ready = format!("http://127.0.0.1:{management}/readyz");
+    crate::harness::until("it serves", async || {
+        assert_eq!(child.try_wait().unwrap(), None, "it refuses");
+        reqwest::get(&ready)
+            .await
+            .ok()
+            .filter(|answer| answer.status().is_success())
+    })
+    .await;
+    terminate(&child);
+    assert!(child.wait().await.unwrap().success());
+
+    let contract = "UPDATE schema_rules SET kind = 'contract', needs = migration WHERE migration LIKE 'm9999%'";
+    database
+        .connection()
+        .execute_unprepared(contract)
+        .await
+        .unwrap();
+    let refused = command(&["serve"])
+        .envs(environment.clone())
+        .output()
+        .unwrap();
+    assert!(!refused.status.success());
+    let errors = text(&refused.stderr);
+    assert!(
+        errors.contains("this one doesn't: run tokenhouse 0."),
+        "{errors}"
+    );
+    let status = command(&["migrate", "status", "--exit-code"])
+        .envs(environment)
+        .output();
+    assert_eq!(status.unwrap().status.code(), Some(4));
 }
 
 #[test]

@@ -108,7 +108,7 @@ WITH tables AS (
     SELECT oid, relname, relrowsecurity AND relforcerowsecurity AS forced
     FROM pg_class
     WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
-    AND relname NOT IN ('tenants', 'hosts', 'seaql_migrations')
+    AND relname NOT IN ('tenants', 'hosts', 'seaql_migrations', 'schema_rules')
 ), tenant_column AS (
     SELECT attrelid, attnum FROM pg_attribute WHERE attname = 'tenant_id' AND attnotnull
 )
