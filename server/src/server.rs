@@ -2,18 +2,19 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     app::App,
     application::{
+        admin::keys,
         audit_retention::AuditRetention,
         key_rotation::{DataKeyResealing, ScheduledRotation},
         logout_tokens::FreshLogoutTokens,
         ports::{
-            Aead, AuditLog, Clock, Dependency, Entropy, Keyring, Outbound, Rotations, Store,
-            Tenants,
+            Aead, AuditLog, Clock, Dependency, Entropy, KeyDirectory, Keyring, Outbound, Rotations,
+            Store, Tenants,
         },
         sign_in_retention::SignInRetention,
     },
@@ -276,6 +277,7 @@ async fn assemble(
         Arc::clone(&aead),
         Arc::clone(&entropy),
     ));
+    check_master_keys(&*directory, &master.ids()).await?;
     let keyring = CachedKeyring::new(
         database_store,
         Arc::clone(&master),
@@ -386,4 +388,21 @@ pub async fn stop_signal() -> std::io::Result<()> {
         _ = terminate.recv() => Ok(()),
         interrupted = tokio::signal::ctrl_c() => interrupted,
     }
+}
+
+/// Refuses to serve tenants whose keys nothing here opens: each of their requests would fail.
+async fn check_master_keys(
+    directory: &dyn KeyDirectory,
+    configured: &[&str],
+) -> anyhow::Result<()> {
+    let missing = keys::missing_master_keys(directory, configured)
+        .await
+        .context("the directory of tenants can't be read")?;
+    ensure!(
+        missing.is_empty(),
+        "TOKENHOUSE_MASTER_KEY lacks {}, which data keys of tenants are sealed under; add the line again, and \
+         take it out when `tokenhouse key master` counts no data key under it",
+        missing.join(", ")
+    );
+    Ok(())
 }

@@ -38,12 +38,14 @@ pub enum Behind {
     Client,
 }
 
-/// The token, if it was made by this tenant and counts now; whoever it is for.
+/// The token, if it was made by this tenant and counts now; whoever it is for. What stands behind it is as
+/// fresh as asked for.
 pub async fn live(
     app: &App,
     tenant: &TenantScope,
     keys: &TenantKeys,
     token: &str,
+    freshness: Freshness,
     now: Timestamp,
 ) -> Result<Option<LiveToken>, Error> {
     let Some(claims) = keys.tokens.verify(token) else {
@@ -65,7 +67,7 @@ pub async fn live(
     let behind = match TokenId::grant_of(&claims.jti) {
         Some(grant) => app
             .views
-            .grant(tenant, grant, Freshness::Recent)
+            .grant(tenant, grant, freshness)
             .await?
             .filter(|grant| grant.ended(tenant).is_none())
             .map(Behind::Grant),

@@ -3,7 +3,7 @@
 use super::{
     access_token::{self, Behind},
     error::{Error, NotSignedIn},
-    ports::TenantKeys,
+    ports::{Freshness, TenantKeys},
 };
 use crate::{
     app::App,
@@ -37,7 +37,7 @@ pub async fn current_user(
     if is_own(&claims) {
         return user_of_session(app, tenant, claims).await;
     }
-    let live = access_token::live(app, tenant, &keys, access_token, now).await?;
+    let live = access_token::live(app, tenant, &keys, access_token, Freshness::Recent, now).await?;
     match live.map(|live| live.behind) {
         Some(Behind::Grant(grant)) => Ok(grant.user.clone()),
         _ => Err(Error::Unauthenticated(NotSignedIn::Ended)),

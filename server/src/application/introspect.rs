@@ -80,7 +80,7 @@ impl Inspection<'_> {
         let Self {
             app, tenant, keys, ..
         } = *self;
-        let live = access_token::live(app, tenant, keys, token, self.now)
+        let live = access_token::live(app, tenant, keys, token, Freshness::Recent, self.now)
             .await
             .map_err(OAuthError::Failed)?;
         let known = live.filter(|live| self.may_know(&live.claims.client_id, &live.claims.aud));

@@ -7,7 +7,7 @@ use super::{
     access_token::{self, Behind},
     error::CryptoError,
     oauth::{OAuthError, Refusal},
-    ports::JwtKind,
+    ports::{Freshness, JwtKind},
 };
 use crate::{
     app::App,
@@ -40,7 +40,7 @@ pub async fn userinfo(
     now: Timestamp,
 ) -> Result<UserInfo, OAuthError> {
     let keys = app.keyring.keys(tenant).await?;
-    let live = access_token::live(app, tenant, &keys, token, now)
+    let live = access_token::live(app, tenant, &keys, token, Freshness::Recent, now)
         .await
         .map_err(OAuthError::Failed)?
         .ok_or(Refusal::InvalidToken("unknown, expired or ended"))?;

@@ -1,7 +1,8 @@
 //! Which pages of other origins may call which endpoints (Fetch, CORS protocol).
 //!
 //! Metadata and keys are public, for everyone. What clients call is open to the origins of the
-//! tenant's clients, never together with cookies. Pages that people see send nothing of this: no
+//! tenant's clients, never together with cookies. The session API is open to the origins that the tenant
+//! allowed by name (`allowed_origins`), with cookies: they are its own front ends. Pages that people see send nothing of this: no
 //! other page has anything to read there (RFC 9700 §2.6).
 
 use poem::{
@@ -19,12 +20,14 @@ use crate::{
 enum Readers {
     Everyone,
     Clients,
+    /// The tenant's own front ends, with the cookies of their users.
+    FrontEnds,
     Nobody,
 }
 
-/// The methods that clients' pages use.
-const METHODS: &str = "GET, POST, PUT, DELETE";
-const HEADERS: &str = "Authorization, Content-Type, DPoP";
+/// The methods that other origins' pages use.
+const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
+const HEADERS: &str = "Authorization, Content-Type, DPoP, If-Match";
 /// What a page may read besides the body.
 const EXPOSED: &str = "WWW-Authenticate, Retry-After, X-Request-Id, DPoP-Nonce";
 
@@ -68,10 +71,14 @@ impl Cors {
                 let known = self.is_client(app, path).await;
                 known.then(|| self.origin.clone())
             }
+            Readers::FrontEnds => {
+                let known = self.is_front_end(app, path).await;
+                known.then(|| self.origin.clone())
+            }
             Readers::Nobody => None,
         };
         let headers = response.headers_mut();
-        if self.readers == Readers::Clients {
+        if matches!(self.readers, Readers::Clients | Readers::FrontEnds) {
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
         }
         let Some(allowed) = allowed else { return };
@@ -81,12 +88,27 @@ impl Cors {
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static(EXPOSED),
         );
+        if self.readers == Readers::FrontEnds {
+            set(
+                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
+        }
         if self.preflight {
             let fixed = HeaderValue::from_static;
             set(header::ACCESS_CONTROL_ALLOW_METHODS, fixed(METHODS));
             set(header::ACCESS_CONTROL_ALLOW_HEADERS, fixed(HEADERS));
             set(header::ACCESS_CONTROL_MAX_AGE, fixed("600"));
         }
+    }
+
+    /// Whether the tenant allowed the origin by name.
+    async fn is_front_end(&self, app: &App, path: &str) -> bool {
+        let Ok(origin) = self.origin.to_str() else {
+            return false;
+        };
+        let tenant = tenant(app, path).await;
+        tenant.is_some_and(|tenant| is_allowed(&tenant, origin))
     }
 
     /// Whether the origin is one of the tenant's clients. When the store can't say, it isn't.
@@ -97,12 +119,7 @@ impl Cors {
         let Some(tenant) = tenant(app, path).await else {
             return false;
         };
-        if tenant
-            .policy()
-            .allowed_origins
-            .iter()
-            .any(|known| known == origin)
-        {
+        if is_allowed(&tenant, origin) {
             return true;
         }
         let known = async {
@@ -120,7 +137,15 @@ impl Cors {
     }
 }
 
+fn is_allowed(tenant: &TenantScope, origin: &str) -> bool {
+    let allowed = &tenant.policy().allowed_origins;
+    allowed.iter().any(|known| known == origin)
+}
+
 fn readers(path: &str) -> Readers {
+    if is_of_sessions(path) {
+        return Readers::FrontEnds;
+    }
     let last = path.trim_end_matches('/');
     if path.contains("/.well-known/") || last.ends_with("/oauth2/jwks") {
         return Readers::Everyone;
@@ -133,6 +158,12 @@ fn readers(path: &str) -> Readers {
     } else {
         Readers::Nobody
     }
+}
+
+/// `/t/{tenant}/auth/…`
+fn is_of_sessions(path: &str) -> bool {
+    let mut segments = path.split('/').skip(1);
+    segments.next() == Some("t") && segments.nth(1) == Some("auth") && segments.next().is_some()
 }
 
 async fn tenant(app: &App, path: &str) -> Option<TenantScope> {
@@ -162,7 +193,11 @@ mod tests {
             ("/t/a/oauth2/logout", Readers::Nobody),
             ("/t/a/login", Readers::Nobody),
             ("/t/a/consent", Readers::Nobody),
-            ("/t/a/auth/login", Readers::Nobody),
+            ("/t/a/auth/login", Readers::FrontEnds),
+            ("/t/a/auth/", Readers::FrontEnds),
+            ("/t/auth/login", Readers::Nobody),
+            ("/t/a/authority/login", Readers::Nobody),
+            ("/admin/v1/t/a/auth/login", Readers::Nobody),
             ("/admin/v1/tenants", Readers::Nobody),
         ] {
             assert_eq!(readers(path), expected, "{path}");

@@ -11,6 +11,7 @@ use poem::{
     Endpoint, IntoResponse, Request, Response, Result,
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
 };
+use poem_openapi::error::ParseParamError;
 use tracing::Instrument;
 
 use super::respond::{
@@ -245,7 +246,7 @@ impl<E: Endpoint> Edge<E> {
         let problem = error
             .data::<Problem>()
             .cloned()
-            .unwrap_or_else(|| Problem::of_status(error.status()));
+            .unwrap_or_else(|| of_framework(error));
         if problem.status() == StatusCode::INTERNAL_SERVER_ERROR
             && error.data::<Problem>().is_none()
         {
@@ -296,5 +297,19 @@ impl<E: Endpoint> Edge<E> {
         headers
             .entry(header::CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));
+    }
+}
+
+/// What the framework refused by itself, with the parameter that it was about.
+fn of_framework(error: &poem::Error) -> Problem {
+    let problem = Problem::of_status(error.status());
+    match error.downcast_ref::<ParseParamError>() {
+        Some(ParseParamError { name, reason }) => {
+            // `failed to parse "integer(int32)": verification failed. maximum(200, exclusive: false)`
+            let why = reason.rsplit_once("verification failed. ");
+            let why = why.map_or(reason.as_str(), |(_, rule)| rule);
+            problem.detail(format!("The parameter `{name}` is not valid: {why}."))
+        }
+        None => problem,
     }
 }

@@ -1,4 +1,4 @@
-//! Caches in front of the stores. An answer is at most a second old: the time within which a
+//! Caches in front of the stores. An answer is less than a second old: the time within which a
 //! revocation made elsewhere is noticed here.
 
 mod sessions;
@@ -11,7 +11,8 @@ use moka::future::Cache;
 pub use self::{sessions::CachedViews, tenants::CachedTenants};
 use crate::application::error::StoreError;
 
-const TTL: Duration = Duration::from_secs(1);
+/// Some of the second is for the read itself and for the answer that it goes into.
+const TTL: Duration = Duration::from_millis(750);
 const ENTRIES: u64 = 100_000;
 
 fn cache<K, V>() -> Cache<K, V>

@@ -165,6 +165,9 @@ async fn unknown_paths_methods_and_parameters_are_problems() {
             .operator(Method::GET, &format!("/admin/v1/tenants?{query}"), None)
             .await;
         answer.assert_problem(400, "invalid-parameter");
+        let detail = answer.body["detail"].as_str().unwrap();
+        let name = query.split_once('=').unwrap().0;
+        assert!(detail.contains(&format!("`{name}`")), "{detail}");
     }
     let odd = client.request(
         Method::GET,

@@ -476,6 +476,25 @@ fn serve_refuses_a_schema_it_does_not_know_and_migrations_go_both_ways() {
 
 /// The schema of the next version has more, which doesn't matter; one that lacks something does.
 #[tokio::test]
+async fn serve_refuses_to_start_without_a_master_key_that_tenants_need() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dev = Dev::start_in(temporary.path(), &[]).await;
+    dev.stop().await;
+    let mut environment = settings(temporary.path(), free_port(), free_port());
+    environment.retain(|(name, _)| !name.ends_with("DATABASE_URL"));
+    let url = format!("sqlite://{}/tokenhouse.db", temporary.path().display());
+    let refused = command(&["serve"])
+        .envs(environment)
+        .env("TOKENHOUSE_DATABASE_URL", url)
+        .output()
+        .unwrap();
+    assert!(!refused.status.success());
+    let said = text(&refused.stderr);
+    assert!(said.contains("TOKENHOUSE_MASTER_KEY lacks "), "{said}");
+    assert!(said.contains("add the line again"), "{said}");
+}
+
+#[tokio::test]
 async fn serve_starts_on_the_schema_of_the_next_version_and_not_on_a_contracted_one() {
     let folder = tempfile::tempdir().unwrap();
     let management = free_port();

@@ -18,6 +18,7 @@ use crate::{
         access_token::{self, Behind},
         audit,
         error::{Error, NotSignedIn},
+        ports::Freshness,
     },
     domain::{
         audit::{Actor, Entry, Event, EventKind, Origin},
@@ -197,7 +198,8 @@ async fn by_token_of(
 ) -> Result<(Actor, bool), Error> {
     let foreign = || Error::Unauthenticated(NotSignedIn::Foreign);
     let keys = app.keyring.keys(tenant).await?;
-    let live = access_token::live(app, tenant, &keys, bearer, now)
+    // Of a moment ago it would not do: who lost its power could give it back to itself.
+    let live = access_token::live(app, tenant, &keys, bearer, Freshness::Now, now)
         .await?
         .filter(|live| tenant.is_audience(&live.claims.aud))
         .ok_or_else(foreign)?;

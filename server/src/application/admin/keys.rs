@@ -4,11 +4,11 @@ use super::{OperatorCaller, administration::Administration};
 use crate::{
     app::App,
     application::{
-        error::Error,
+        error::{Error, StoreError},
         idempotency::{Answered, Memory, Told},
         key_rotation::note,
         page::{Page, with_one_more},
-        ports::{KeyDecision, KeysChanged},
+        ports::{KeyDecision, KeyDirectory, KeysChanged},
     },
     domain::{
         idempotency::KeyedRequest,
@@ -135,6 +135,22 @@ async fn change(
     let changed = app.keyring.change(admin.tenant(), decide, now).await?;
     note(app, admin.tenant(), admin.actor(), &changed, now);
     Ok(changed)
+}
+
+/// The ids of master keys that data keys are sealed under and that we don't have.
+pub async fn missing_master_keys(
+    directory: &dyn KeyDirectory,
+    configured: &[&str],
+) -> Result<Vec<String>, StoreError> {
+    let mut missing = Vec::new();
+    let mut after = String::new();
+    while let Some(id) = directory.next_master_key(&after).await? {
+        if !configured.contains(&id.as_str()) {
+            missing.push(id.clone());
+        }
+        after = id;
+    }
+    Ok(missing)
 }
 
 /// A master key, and what rests on it.

@@ -57,6 +57,8 @@ pub trait KeyDirectory: Send + Sync {
         master_key_id: &str,
         limit: u32,
     ) -> Result<u32, StoreError>;
+    /// The first id of a master key, in order of text behind `after`, that a data key is sealed under.
+    async fn next_master_key(&self, after: &str) -> Result<Option<String>, StoreError>;
     /// Replaces a sealed data key by the same one, sealed anew; `false` when it is another one by now.
     async fn replace_data_key(
         &self,

@@ -1,6 +1,12 @@
 //! Requests to the admin API, and its refusals in words.
 
-use std::{fmt, fs, path::Path, str::FromStr, time::Duration};
+use std::{
+    fmt, fs,
+    io::{self, Write as _},
+    path::Path,
+    str::FromStr,
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use reqwest::{Body, Method, RequestBuilder, Response, StatusCode, header};
@@ -153,6 +159,12 @@ impl Api {
                 items.extend(more);
             }
             cursor = page["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_some() && items.len() >= limit {
+                writeln!(
+                    io::stderr(),
+                    "Only the first {limit} are shown; there are more: --limit shows up to 100000."
+                )?;
+            }
             if cursor.is_none() || items.len() >= limit {
                 return Ok(items);
             }

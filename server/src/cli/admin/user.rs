@@ -25,7 +25,7 @@ use crate::cli::say;
   tokenhouse user invite acme --email grace@example.com --role owner
   tokenhouse user list acme --q ada
   tokenhouse user disable acme 01a1f6b2-5f00-7a3c-8d4e-0f1a2b3c4d5e
-  tokenhouse user import acme users.ndjson > results.ndjson"
+  tokenhouse user import acme users.ndjson --output json > results.ndjson"
 )]
 pub(crate) struct User {
     #[command(subcommand)]

@@ -44,6 +44,10 @@ const POWER: &[&str] = &[
 
 /// A body read from JSON members.
 pub trait FromMembers: Sized {
+    /// Whether a member that nobody took is a mistake. It is where a misspelt one would make what nobody
+    /// wanted, such as a secret that never ends.
+    const STRICT: bool = false;
+
     /// Takes the members; what is wrong is noted in `members`, and then the result doesn't matter.
     fn from_members(members: &mut Members) -> Option<Self>;
 }
@@ -157,15 +161,13 @@ impl Members {
         found.map(|(_, choice)| *choice)
     }
 
-    fn finish<T>(mut self, read: Option<T>) -> Result<T, Violations> {
-        let power: Vec<_> = self
-            .object
-            .keys()
-            .filter(|name| POWER.contains(&name.as_str()))
-            .cloned()
-            .collect();
-        for name in power {
-            self.note(&name, "can't be set by this request");
+    fn finish<T: FromMembers>(mut self, read: Option<T>) -> Result<T, Violations> {
+        for (name, _) in std::mem::take(&mut self.object) {
+            if POWER.contains(&name.as_str()) {
+                self.note(&name, "can't be set by this request");
+            } else if T::STRICT {
+                self.note(&name, "is unknown");
+            }
         }
         match (Violations::from_list(self.violations), read) {
             (None, Some(read)) => Ok(read),

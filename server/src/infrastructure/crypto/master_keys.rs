@@ -78,7 +78,7 @@ impl MasterKeys {
     }
 
     /// All ids, that of the sealing key first.
-    pub(super) fn ids(&self) -> Vec<&str> {
+    pub fn ids(&self) -> Vec<&str> {
         let keys = std::iter::once(&self.sealing).chain(&self.older);
         keys.map(|key| key.id.as_str()).collect()
     }

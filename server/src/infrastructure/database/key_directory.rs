@@ -68,6 +68,25 @@ impl KeyDirectory for DatabaseTenants {
         Ok(u32::try_from(count).unwrap_or(limit))
     }
 
+    async fn next_master_key(&self, after: &str) -> Result<Option<String>, StoreError> {
+        let connection = self.db.connection();
+        // One step along the index, however many tenants there are.
+        let statement = Statement::from_sql_and_values(
+            connection.get_database_backend(),
+            "SELECT data_key_master_id AS id FROM tenants \
+             WHERE data_key_master_id > $1 AND deleted_at IS NULL \
+             ORDER BY data_key_master_id LIMIT 1",
+            [after.into()],
+        );
+        let row = connection
+            .query_one_raw(statement)
+            .await
+            .map_err(|error| self.db.failed(error))?;
+        row.map(|row| row.try_get("", "id"))
+            .transpose()
+            .map_err(|error| self.db.failed(error))
+    }
+
     async fn replace_data_key(
         &self,
         tenant: TenantId,

@@ -91,6 +91,11 @@ async fn a_new_secret_counts_beside_the_old_one_until_that_ends(installation: In
     assert_eq!(list.body["items"].as_array().unwrap().len(), 2, "{list:?}");
     assert!(!list.text.contains(&text) && !list.text.contains("digest"));
 
+    // One that was to end must not be one that never does.
+    let misspelt = make(json!({ "expires_at": "2020-01-01T00:00:00Z" })).await;
+    misspelt.assert_problem(400, "invalid-body");
+    assert_eq!(misspelt.body["errors"][0]["pointer"], "/expires_at");
+
     installation.clock.advance(Duration::from_secs(3600));
     for n in 0..2 {
         assert_oauth_error(&old.post(n, "token", &machine).await, 401, "invalid_client");

@@ -17,6 +17,7 @@ use crate::{
 on_every_backend!(
     a_scope_that_a_client_lost_is_lost_to_its_tokens_and_to_those_that_it_refreshes,
     a_machine_without_a_secret_has_no_power_by_an_older_token,
+    a_user_without_its_role_can_not_give_it_back_to_itself,
     what_another_instance_just_did_is_seen_by_who_changes_it_further,
 );
 on_every_backend!(
@@ -80,6 +81,38 @@ async fn a_scope_that_a_client_lost_is_lost_to_its_tokens_and_to_those_that_it_r
     .await;
     let refreshed = tokens_of(&rp.refresh(1, tokens.refresh(), &[]).await);
     assert_eq!(refreshed.body["scope"], "openid offline_access");
+}
+
+async fn a_user_without_its_role_can_not_give_it_back_to_itself(installation: Installation) {
+    let acme = installation.tenant().await;
+    let email = owner(&acme).await;
+    let scope = "openid tokenhouse:admin";
+    let rp = Rp::new(&acme, json!({ "scope": scope, "first_party": true })).await;
+    let mut browser = Browser::new(&acme);
+    let asked = [("scope", scope), ("prompt", "consent")];
+    let token = until("the role counts", async || {
+        let tokens = rp.tokens(&mut browser, &email, &asked).await;
+        let granted = tokens.body["scope"].as_str().unwrap_or_default();
+        granted
+            .contains("tokenhouse:admin")
+            .then_some(tokens.access_token)
+    })
+    .await;
+    let find = format!("/users?q={email}");
+    // Both instances have just seen what stands behind the token.
+    let mut path = String::new();
+    for n in 0..2 {
+        let found = ask(&acme, n, &token, Method::GET, &find, None).await;
+        let id = found.body["items"][0]["user_id"].as_str();
+        path = format!("/users/{}", id.unwrap_or_else(|| panic!("{found:?}")));
+    }
+    change(&acme, 0, &path, json!({ "roles": [] })).await;
+    for n in 0..2 {
+        let back = Some(json!({ "roles": ["owner"] }));
+        ask(&acme, n, &token, Method::PATCH, &path, back)
+            .await
+            .assert_problem(403, "insufficient-scope");
+    }
 }
 
 async fn a_machine_without_a_secret_has_no_power_by_an_older_token(installation: Installation) {

@@ -182,6 +182,8 @@ impl Example for CreateSecretBody {
 }
 
 impl FromMembers for CreateSecretBody {
+    const STRICT: bool = true;
+
     fn from_members(members: &mut Members) -> Option<Self> {
         Some(Self {
             expires_in: members.positive("expires_in"),

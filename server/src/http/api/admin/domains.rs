@@ -292,6 +292,8 @@ impl Example for CreateDomainBody {
 }
 
 impl FromMembers for CreateDomainBody {
+    const STRICT: bool = true;
+
     fn from_members(members: &mut Members) -> Option<Self> {
         members.text("domain").map(|domain| Self { domain })
     }
@@ -312,6 +314,8 @@ impl Example for UpdateDomainBody {
 }
 
 impl FromMembers for UpdateDomainBody {
+    const STRICT: bool = true;
+
     fn from_members(members: &mut Members) -> Option<Self> {
         Some(Self {
             issuer: members.flag("issuer"),

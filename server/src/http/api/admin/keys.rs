@@ -320,6 +320,8 @@ impl Example for RotateKeyBody {
 }
 
 impl FromMembers for RotateKeyBody {
+    const STRICT: bool = true;
+
     fn from_members(members: &mut Members) -> Option<Self> {
         let alg = members.choice(
             "alg",

@@ -225,6 +225,8 @@ impl Example for RegistrationTokenBody {
 }
 
 impl FromMembers for RegistrationTokenBody {
+    const STRICT: bool = true;
+
     fn from_members(members: &mut Members) -> Option<Self> {
         let expires_in = members.positive("expires_in");
         let uses = members.positive("uses");

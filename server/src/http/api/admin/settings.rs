@@ -129,7 +129,8 @@ pub struct SettingsView {
     session_idle_ttl: u32,
     /// A sign-in on the hosted pages ends this long after it began.
     session_absolute_ttl: u32,
-    /// Origins besides our own whose pages may use the session cookies.
+    /// Origins besides our own whose pages may call the session API with its cookies and read the answers (CORS).
+    /// Browsers send the cookies only from the same site, such as from app.example.com to id.example.com.
     allowed_origins: Vec<String>,
     /// Resource indicators (RFC 8707) that every client may ask tokens for.
     resources: Vec<String>,

@@ -321,6 +321,8 @@ impl Example for UpdateTenantBody {
 }
 
 impl FromMembers for UpdateTenantBody {
+    const STRICT: bool = true;
+
     fn from_members(members: &mut Members) -> Option<Self> {
         let name = members.nullable_text("name");
         Some(Self {
@@ -358,6 +360,8 @@ impl Example for CreateTenantBody {
 }
 
 impl FromMembers for CreateTenantBody {
+    const STRICT: bool = true;
+
     fn from_members(members: &mut Members) -> Option<Self> {
         let (slug, name) = (members.text("slug"), members.optional_text("name"));
         let settings = members.object("settings");
