@@ -139,7 +139,7 @@ fn taken(on: Target, lock: Lock, long: bool) -> Taken {
     Taken { on, lock, long }
 }
 
-/// The words of the statement without quotes and brackets, and without IF [NOT] EXISTS.
+/// The words of the statement without quotes and brackets, and without `IF NOT EXISTS` and `IF EXISTS`.
 fn words(sql: &str) -> Vec<String> {
     let all: Vec<String> = sql
         .split(|c: char| c.is_whitespace() || "(),;".contains(c))
