@@ -48,6 +48,8 @@ pub async fn register(
     if policy.registration == RegistrationPolicy::InitialAccessToken && bearer.is_none() {
         return Err(Refusal::NoToken.into());
     }
+    // Before anything is fetched for the caller, and before it hears what is wrong with the rest.
+    admit(app, tenant, bearer, now).await?;
     let metadata = checked(app, tenant, members).await?;
     let access = OpaqueToken::<RegistrationAccess>::from_entropy(app.random());
     let command = CreateClient {
@@ -64,15 +66,14 @@ pub async fn register(
         RegistrationPolicy::InitialAccessToken => {
             let token = TokenDigest::of(bearer.unwrap_or_default());
             if !work.use_initial_access(&token, now).await? {
-                return Err(Refusal::InvalidToken("unknown, used up or expired").into());
+                return Err(unusable().into());
             }
         }
         // Of registrations at the very same time a few may pass: the number is a fence, not a law.
         RegistrationPolicy::Open => {
             let registered = work.count_dynamic_clients().await?;
             if registered >= policy.registration_max_clients.into() {
-                let text = "No more clients can register themselves here.";
-                return Err(Refusal::AccessDenied(text).into());
+                return Err(full().into());
             }
         }
     }
@@ -86,6 +87,42 @@ pub async fn register(
         secret,
         access,
     })
+}
+
+/// Whether the caller may register at all, as it looks now: what counts is decided when the client is made.
+async fn admit(
+    app: &App,
+    tenant: &TenantScope,
+    bearer: Option<&str>,
+    now: Timestamp,
+) -> Result<(), OAuthError> {
+    let policy = tenant.policy();
+    let mut view = app.store.view(tenant).await?;
+    match policy.registration {
+        RegistrationPolicy::Off => Ok(()),
+        RegistrationPolicy::InitialAccessToken => {
+            let token = TokenDigest::of(bearer.unwrap_or_default());
+            match view.is_initial_access(&token, now).await? {
+                true => Ok(()),
+                false => Err(unusable().into()),
+            }
+        }
+        RegistrationPolicy::Open => {
+            let registered = view.count_dynamic_clients().await?;
+            match registered >= policy.registration_max_clients.into() {
+                true => Err(full().into()),
+                false => Ok(()),
+            }
+        }
+    }
+}
+
+fn unusable() -> Refusal {
+    Refusal::InvalidToken("unknown, used up or expired")
+}
+
+fn full() -> Refusal {
+    Refusal::AccessDenied("No more clients can register themselves here.")
 }
 
 async fn checked(

@@ -114,6 +114,9 @@ pub enum Error {
     /// As many invitations wait as the policy lets.
     #[error("too many invitations wait")]
     TooManyInvitations,
+    /// The tenant has as many domains as it may.
+    #[error("the tenant has too many domains")]
+    TooManyDomains,
     /// The token was not granted enough.
     #[error("the token was not granted {0}")]
     InsufficientScope(&'static str),

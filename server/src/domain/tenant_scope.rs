@@ -111,6 +111,11 @@ impl TenantScope {
             .as_str()
     }
 
+    /// Whether the caller came by a custom domain.
+    pub fn is_at_domain(&self) -> bool {
+        self.0.door.is_some()
+    }
+
     /// The tenant as the issuer that a grant was made under: what a client was told first must not change
     /// with the address it comes to later (OIDC Core §12.2). `None` when the domain is no longer the
     /// tenant's.

@@ -12,6 +12,7 @@ use poem_openapi::{ApiExtractor, ExtractParamOptions};
 use utoipa_swagger_ui::{Config, oauth, serve};
 
 use super::{
+    cookies,
     extract::tenant::TenantPath,
     respond::problem::{Kind, Problem},
 };
@@ -73,7 +74,7 @@ impl Endpoint for TenantSwaggerUi {
         match path.splitn(5, '/').nth(4) {
             Some(tail) => file(tail, Arc::new(config_of(&tenant))),
             // The page's relative links need the trailing slash.
-            None => Ok(to_slash(path)),
+            None => Ok(to_slash(&format!("{}/docs", cookies::path_of(&tenant)))),
         }
     }
 }

@@ -24,6 +24,9 @@ use crate::{
     },
 };
 
+/// How many domains a tenant may have. Whoever looks for a tenant reads all that it holds.
+const MOST: u64 = 100;
+
 /// Claims a domain.
 pub async fn create(
     app: &App,
@@ -36,6 +39,10 @@ pub async fn create(
         .map_err(|why| Error::Invalid(Violations::one("/domain", why.to_string())))?;
     let domain = CustomDomain::new(name, DomainToken::from_entropy(app.random()), now);
     let mut work = app.store.begin(admin.tenant()).await?;
+    // Of claims at the very same time a few may pass: the number is a fence, not a law.
+    if work.count_domains().await? >= MOST {
+        return Err(Error::TooManyDomains);
+    }
     match work.add_domain(&domain).await {
         Err(StoreError::Conflict("domains_pkey")) => return Err(Error::DomainAlreadyAdded),
         other => other?,

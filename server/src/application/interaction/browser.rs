@@ -153,7 +153,7 @@ pub async fn accounts(
         .take(MAX_ACCOUNTS);
     let mut accounts = Vec::new();
     for token in tokens {
-        let digest = TokenDigest::of(token);
+        let digest = digest(tenant, token);
         let view = app
             .store
             .view(tenant)
@@ -169,6 +169,15 @@ pub async fn accounts(
         }
     }
     Ok(Accounts(accounts))
+}
+
+/// What is kept of a session's token. Of one that a custom domain gave out the domain is a part: whoever gets
+/// the host after us is sent its cookies, and they open nothing anywhere else.
+fn digest(tenant: &TenantScope, token: &str) -> TokenDigest<BrowserSession> {
+    match tenant.is_at_domain() {
+        true => TokenDigest::of(&format!("{} {token}", tenant.base())),
+        false => TokenDigest::of(token),
+    }
 }
 
 /// Whether a session of the hosted pages counts now.
@@ -227,7 +236,7 @@ pub async fn sign_in(
         user_id: user.id,
         authenticated_at: now,
         amr: vec!["pwd".to_owned()],
-        browser: Some(token.digest()),
+        browser: Some(digest(tenant, token.expose())),
         seen_at: Some(now),
         ended_at: None,
         created_at: before

@@ -40,6 +40,12 @@ pub trait Clients {
     /// Whether a client has a redirect URI of this origin.
     async fn is_client_origin(&mut self, origin: &str) -> Result<bool, StoreError>;
     async fn add_initial_access(&mut self, token: &InitialAccessToken) -> Result<(), StoreError>;
+    /// Whether a token can be used, without using it.
+    async fn is_initial_access(
+        &mut self,
+        token: &TokenDigest<InitialAccess>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
     /// Uses a token once; `false` when it is unknown, used up or expired.
     async fn use_initial_access(
         &mut self,

@@ -34,6 +34,8 @@ pub trait Domains {
         domain: &CustomDomain,
         expected: Timestamp,
     ) -> Result<bool, StoreError>;
+    /// How many the tenant has, verified or not.
+    async fn count_domains(&mut self) -> Result<u64, StoreError>;
     /// Gives a domain up: from now on anybody may hold it. `false` when there was none.
     async fn delete_domain(&mut self, name: &DomainName) -> Result<bool, StoreError>;
 }

@@ -176,6 +176,7 @@ impl From<Error> for Problem {
             Error::InvitationRequired => Self::new(Kind::InvitationRequired),
             Error::InvitationInvalid => Self::new(Kind::InvitationInvalid),
             Error::InvitationAccepted => Self::new(Kind::InvitationAccepted),
+            Error::TooManyDomains => Self::new(Kind::TooManyDomains),
             Error::TooManyInvitations => Self::new(Kind::TooManyInvitations),
             Error::InsufficientScope(scope) => {
                 Self::new(Kind::InsufficientScope).detail(format!("The scope {scope} is needed."))

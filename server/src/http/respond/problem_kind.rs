@@ -152,6 +152,12 @@ kinds! {
         "The invitation was accepted",
         "There is a user now, whom `user_id` of the invitation names: disable or delete that one.",
     ),
+    TooManyDomains = (
+        409,
+        "too-many-domains",
+        "The tenant has too many domains",
+        "A tenant has at most 100. Remove claims that nobody will prove, and domains that nobody uses.",
+    ),
     TooManyInvitations = (
         409,
         "too-many-invitations",

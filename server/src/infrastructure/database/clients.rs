@@ -165,6 +165,26 @@ impl Clients for TenantTx {
         .await
     }
 
+    async fn is_initial_access(
+        &mut self,
+        token: &TokenDigest<InitialAccess>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        use initial_access_token::Column;
+        let left = Column::RemainingUses
+            .is_null()
+            .or(Column::RemainingUses.gt(0));
+        let in_time = Column::ExpiresAt
+            .is_null()
+            .or(Column::ExpiresAt.gt(now.as_micros()));
+        let query = self
+            .find::<initial_access_token::Entity>()
+            .filter(Column::Digest.eq(token.as_bytes().to_vec()))
+            .filter(left)
+            .filter(in_time);
+        Ok(self.one(query).await?.is_some())
+    }
+
     async fn use_initial_access(
         &mut self,
         token: &TokenDigest<InitialAccess>,

@@ -59,9 +59,14 @@ impl Domains for TenantTx {
         domain: &CustomDomain,
         expected: Timestamp,
     ) -> Result<bool, StoreError> {
+        // The claim first, here and below: whoever has its row has the host, and others wait. In the other
+        // order a claim could be deleted while its host is being taken, and nobody could free the host.
+        if !self.replace_domain(domain, expected).await? {
+            return Ok(false);
+        }
         self.hold_host(domain.name.as_str(), domain.is_issuer)
             .await?;
-        self.replace_domain(domain, expected).await
+        Ok(true)
     }
 
     async fn update_domain(
@@ -69,17 +74,26 @@ impl Domains for TenantTx {
         domain: &CustomDomain,
         expected: Timestamp,
     ) -> Result<bool, StoreError> {
+        if !self.replace_domain(domain, expected).await? {
+            return Ok(false);
+        }
         self.change_host(domain.name.as_str(), domain.is_issuer)
             .await?;
-        self.replace_domain(domain, expected).await
+        Ok(true)
     }
 
     async fn delete_domain(&mut self, name: &DomainName) -> Result<bool, StoreError> {
-        self.release_host(name.as_str()).await?;
         let query = self
             .delete::<domain::Entity>()
             .filter(domain::Column::Id.eq(name.as_str()));
-        Ok(self.remove(query).await? > 0)
+        let deleted = self.remove(query).await? > 0;
+        self.release_host(name.as_str()).await?;
+        Ok(deleted)
+    }
+
+    async fn count_domains(&mut self) -> Result<u64, StoreError> {
+        let query = self.find::<domain::Entity>();
+        self.count(query).await
     }
 }
 

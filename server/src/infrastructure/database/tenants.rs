@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -420,14 +422,17 @@ impl DatabaseTenants {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let hosts = host::Entity::find()
+        let mut hosts: HashMap<_, Vec<_>> = HashMap::new();
+        let found = host::Entity::find()
             .filter(host::Column::OwnerId.is_in(rows.iter().map(|row| row.id)))
             .all(self.db.connection())
             .await
             .map_err(|error| self.db.failed(error))?;
+        for host in found {
+            hosts.entry(host.owner_id).or_default().push(host);
+        }
         let read = |row: tenant::Model| {
-            let own = hosts.iter().filter(|host| host.owner_id == row.id);
-            let own: Vec<_> = own.cloned().collect();
+            let own = hosts.remove(&row.id).unwrap_or_default();
             read_tenant(row, &own)
         };
         rows.into_iter().map(read).collect()

@@ -1,5 +1,7 @@
 //! Who gets to hold a domain.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -12,6 +14,8 @@ use crate::{
 on_every_backend!(
     a_domain_is_verified_by_its_txt_record,
     of_two_tenants_that_prove_a_domain_at_once_one_holds_it,
+    a_claim_that_is_removed_while_it_is_proved_leaves_nothing_held,
+    a_tenant_has_a_hundred_domains_at_most,
     domains_are_listed_read_changed_and_removed,
     what_is_no_host_on_the_internet_is_refused,
 );
@@ -122,6 +126,46 @@ async fn of_two_tenants_that_prove_a_domain_at_once_one_holds_it(installation: I
     publish(&installation, &claim(&third, &domain).await);
     let answer = verify(&third, 0, &domain).await;
     assert_eq!(answer.body["state"], "verified", "{answer:?}");
+}
+
+async fn a_claim_that_is_removed_while_it_is_proved_leaves_nothing_held(
+    installation: Installation,
+) {
+    let (acme, other) = (installation.tenant().await, installation.tenant().await);
+    for n in 0..20 {
+        let domain = fresh_domain();
+        publish(&installation, &claim(&acme, &domain).await);
+        let path = format!("/{domain}");
+        let remove = async {
+            // At another moment of the verification each time.
+            tokio::time::sleep(Duration::from_millis(n)).await;
+            operator(&acme, 1, Method::DELETE, &path, None).await
+        };
+        let (verified, removed) = tokio::join!(verify(&acme, 0, &domain), remove);
+        assert_eq!(removed.status, StatusCode::NO_CONTENT, "{removed:?}");
+        assert!(
+            matches!(verified.status.as_u16(), 200 | 404 | 412),
+            "{verified:?}"
+        );
+        operator(&acme, 0, Method::GET, &path, None)
+            .await
+            .assert_problem(404, "not-found");
+        // So it is free.
+        publish(&installation, &claim(&other, &domain).await);
+        let theirs = verify(&other, 0, &domain).await;
+        assert_eq!(theirs.status, StatusCode::OK, "{theirs:?}");
+    }
+}
+
+async fn a_tenant_has_a_hundred_domains_at_most(installation: Installation) {
+    let tenant = installation.tenant().await;
+    for _ in 0..100 {
+        claim(&tenant, &fresh_domain()).await;
+    }
+    let body = json!({ "domain": fresh_domain() });
+    operator(&tenant, 1, Method::POST, "", Some(body))
+        .await
+        .assert_problem(409, "too-many-domains");
 }
 
 async fn domains_are_listed_read_changed_and_removed(installation: Installation) {

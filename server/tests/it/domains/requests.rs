@@ -71,6 +71,22 @@ async fn a_domain_serves_its_tenant_and_nothing_else(installation: Installation)
         // One sign-in serves the whole domain, and no other address of the tenant.
         let end = browser.open(&rp.authorize(&[("prompt", "none")])).await;
         assert_ne!(end.callback().get("code"), "");
+        // Whoever has the host after us is sent its cookies: they must open nothing elsewhere.
+        let mut elsewhere = Browser::new(&tenant);
+        for pair in browser.cookies().split("; ") {
+            let (name, value) = pair.split_once('=').unwrap();
+            elsewhere.set_cookie(name, value);
+        }
+        let at_path = Rp {
+            tenant: tenant.clone(),
+            ..rp.clone()
+        };
+        let end = elsewhere
+            .open(&at_path.authorize(&[("prompt", "none")]))
+            .await;
+        assert_eq!(end.callback().get("error"), "login_required");
+        let docs = client.get("/docs").await;
+        assert_eq!(docs.header("location"), "/docs/", "{docs:?}");
     }
 }
 

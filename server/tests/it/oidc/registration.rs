@@ -170,6 +170,9 @@ async fn who_may_register_is_the_tenants_policy() {
         .await;
     assert_eq!(made.status.as_u16(), 201, "{made:?}");
     let token = made.body["token"].as_str().unwrap().to_owned();
+    // Who may not register hears nothing of the rest, and nothing is fetched for it.
+    let stranger = register(&tenant, Some("tha_x"), json!({ "redirect_uris": ["x"] })).await;
+    assert_oauth_error(&stranger, 401, "invalid_token");
     // A registration that is refused costs nothing.
     let bad = register(&tenant, Some(&token), json!({ "redirect_uris": ["x"] })).await;
     assert_oauth_error(&bad, 400, "invalid_redirect_uri");

@@ -251,7 +251,7 @@ impl Example for NewRegistrationTokenView {
     fn example() -> Self {
         Self {
             id: uuid::uuid!("01a1f6b2-5f00-7a3c-8d4e-0f1a2b3c4d5e"),
-            token: "thi_…".to_owned(),
+            token: "tha_…".to_owned(),
             uses: Nullable(Some(1)),
             expires_at: Nullable(None),
         }
