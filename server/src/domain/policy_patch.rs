@@ -15,7 +15,7 @@ const DAY: u32 = 24 * 3600;
 const MAX_LIST: usize = 100;
 
 /// Numbers and what they may be.
-pub const RANGES: [(&str, u32, u32); 13] = [
+pub const RANGES: [(&str, u32, u32); 14] = [
     ("access_token_ttl", 60, DAY),
     ("id_token_ttl", 60, DAY),
     ("refresh_idle_ttl", 300, 365 * DAY),
@@ -29,6 +29,7 @@ pub const RANGES: [(&str, u32, u32); 13] = [
     ("session_absolute_ttl", 300, 5 * 365 * DAY),
     ("registration_max_clients", 0, 100_000),
     ("invitations_max_pending", 0, 100_000),
+    ("domains_max", 0, 1_000),
 ];
 
 /// The policy after a patch. Null sets a member back to its default.

@@ -122,6 +122,8 @@ pub struct Policy {
     pub signup: SignupPolicy,
     /// How many invitations may wait to be accepted at a time.
     pub invitations_max_pending: u32,
+    /// How many domains the tenant may have, verified or not: whoever looks for a tenant reads all that it holds.
+    pub domains_max: u32,
     /// How many characters a new password must have.
     pub password_min_length: u32,
     /// Whether new passwords that are easy to guess are refused.
@@ -224,6 +226,7 @@ impl Default for Policy {
             resources: Vec::new(),
             signup: SignupPolicy::Open,
             invitations_max_pending: 1_000,
+            domains_max: 100,
             password_min_length: 8,
             password_refuse_common: true,
             registration: RegistrationPolicy::Off,

@@ -24,9 +24,6 @@ use crate::{
     },
 };
 
-/// How many domains a tenant may have. Whoever looks for a tenant reads all that it holds.
-const MOST: u64 = 100;
-
 /// Claims a domain.
 pub async fn create(
     app: &App,
@@ -40,7 +37,7 @@ pub async fn create(
     let domain = CustomDomain::new(name, DomainToken::from_entropy(app.random()), now);
     let mut work = app.store.begin(admin.tenant()).await?;
     // Of claims at the very same time a few may pass: the number is a fence, not a law.
-    if work.count_domains().await? >= MOST {
+    if work.count_domains().await? >= admin.tenant().policy().domains_max.into() {
         return Err(Error::TooManyDomains);
     }
     match work.add_domain(&domain).await {

@@ -156,7 +156,7 @@ kinds! {
         409,
         "too-many-domains",
         "The tenant has too many domains",
-        "A tenant has at most 100. Remove claims that nobody will prove, and domains that nobody uses.",
+        "Remove claims that nobody will prove and domains that nobody uses, or raise the setting `domains_max`.",
     ),
     TooManyInvitations = (
         409,

@@ -36,6 +36,7 @@ fn changes() -> Vec<(Value, Value, Value)> {
             json!(201),
             json!(409),
         ),
+        (json!({ "domains_max": 0 }), json!(201), json!(409)),
         (json!({ "password_min_length": 14 }), json!(201), json!(400)),
         (
             json!({ "password_refuse_common": false }),
@@ -165,6 +166,10 @@ impl<'a> Stage<'a> {
             "invitations_max_pending" => {
                 let body = json!({ "email": format!("{}@example.com", unique("i")) });
                 status(&self.admin("/invitations", body).await)
+            }
+            "domains_max" => {
+                let body = json!({ "domain": format!("login.{}.example", unique("d")) });
+                status(&self.admin("/domains", body).await)
             }
             "password_min_length" => self.sign_up("kT7!vq2Zx#").await,
             "password_refuse_common" => self.sign_up("passwordpassword").await,

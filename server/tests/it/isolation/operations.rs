@@ -117,6 +117,7 @@ const NEUTRAL: &[&str] = &[
     "email_verified",
     "event",
     "expires_in",
+    "domains_max",
     "family_name",
     "first_party",
     "gender",

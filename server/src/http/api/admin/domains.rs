@@ -42,7 +42,7 @@ refusals! {
         401 => "No credential that counts for this tenant.",
         403 => "The token lacks the scope `tokenhouse:admin`, or reads only.",
         404 => "No such tenant.",
-        409 => "The tenant has the domain already: `domain-already-added`. Or it has 100: `too-many-domains`.",
+        409 => "The tenant has the domain already: `domain-already-added`. Or it has as many as it may: `too-many-domains`.",
         413 => "The body is too large.",
         415 => "The body is not JSON.",
         422 => "The `Idempotency-Key` was used for another request.",

@@ -138,6 +138,8 @@ pub struct SettingsView {
     signup: String,
     /// How many invitations may wait to be accepted at a time.
     invitations_max_pending: u32,
+    /// How many custom domains there may be, verified or not.
+    domains_max: u32,
     /// How many characters a new password must have.
     password_min_length: u32,
     /// Whether new passwords that are easy to guess are refused: common ones, patterns, names of the user and the tenant.
@@ -236,6 +238,7 @@ impl From<&Policy> for SettingsView {
             resources: policy.resources.clone(),
             signup: policy.signup.name().to_owned(),
             invitations_max_pending: policy.invitations_max_pending,
+            domains_max: policy.domains_max,
             password_min_length: policy.password_min_length,
             password_refuse_common: policy.password_refuse_common,
             registration: match policy.registration {
@@ -290,6 +293,7 @@ pub struct SettingsChange {
     resources: Option<Nullable<Vec<String>>>,
     signup: Option<Nullable<String>>,
     invitations_max_pending: Option<Nullable<u32>>,
+    domains_max: Option<Nullable<u32>>,
     password_min_length: Option<Nullable<u32>>,
     password_refuse_common: Option<Nullable<bool>>,
     registration: Option<Nullable<String>>,
