@@ -21,7 +21,7 @@ use self::{
     load::{Load, Notes, OPERATIONS, Seen},
 };
 use crate::{
-    harness::{Backend, Client, own_schema, store_url, unique},
+    harness::{Backend, Client, own_schema, store_url, unique, until},
     process::BINARY,
 };
 
@@ -57,24 +57,25 @@ async fn rolling(backend: Backend) {
         names: Vec::new(),
     };
 
-    phases.enter("old + old");
+    phases.enter("old + old").await;
     tokio::time::sleep(steady).await;
-    phases.enter("the schema expands");
+    phases.enter("the schema expands").await;
     expand(&fleet).await;
     tokio::time::sleep(steady).await;
-    phases.enter("the first is replaced");
+    phases.enter("the first is replaced").await;
     let one = fleet.replace(one, &fleet.new, &balancer).await;
-    phases.enter("new + old");
+    phases.enter("new + old").await;
     tokio::time::sleep(steady).await;
-    phases.enter("the second is replaced");
+    phases.enter("the second is replaced").await;
     let two = fleet.replace(two, &fleet.new, &balancer).await;
-    phases.enter("new + new");
+    phases.enter("new + new").await;
     tokio::time::sleep(steady).await;
-    phases.enter("one is rolled back");
+    phases.enter("one is rolled back").await;
     let two = fleet.replace(two, &fleet.old, &balancer).await;
-    phases.enter("new + old, newer schema");
+    phases.enter("new + old, newer schema").await;
     tokio::time::sleep(steady).await;
 
+    phases.complete().await;
     load.stop().await;
     let table = phases.table(backend);
     for instance in [one, two] {
@@ -124,9 +125,23 @@ struct Phases {
 }
 
 impl Phases {
-    fn enter(&mut self, name: &'static str) {
+    async fn enter(&mut self, name: &'static str) {
+        self.complete().await;
         self.notes.enter(self.names.len());
         self.names.push(name);
+    }
+
+    /// Waits until everything was asked for in the phase that is on: a busy machine may log nobody in for a while.
+    async fn complete(&self) {
+        let Some(phase) = self.names.len().checked_sub(1) else {
+            return;
+        };
+        until("each operation in the phase", async || {
+            let seen = self.notes.seen(phase);
+            let asked = |operation: &&str| seen.requests.get(*operation).is_some_and(|n| *n > 0);
+            OPERATIONS.iter().all(asked).then_some(())
+        })
+        .await;
     }
 
     fn seen(&self) -> impl Iterator<Item = (&'static str, Seen)> {
