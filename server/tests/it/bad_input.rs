@@ -150,6 +150,16 @@ async fn unknown_paths_methods_and_parameters_are_problems() {
     ] {
         client.get(path).await.assert_problem(404, "not-found");
     }
+    // What is no UTF-8 names nothing either.
+    client
+        .get(&tenant.path("/auth/%ff"))
+        .await
+        .assert_problem(404, "not-found");
+    let path = format!("/admin/v1/tenants/{}/users/%C3%28", tenant.slug);
+    let answer = client.operator(Method::GET, &path, None).await;
+    answer.assert_problem(404, "not-found");
+    let keys = client.get("/t/%ff/oauth2/jwks").await;
+    assert_eq!(keys.status, 404, "{keys:?}");
     let answer = client.get(&tenant.path("/auth/login")).await;
     answer.assert_problem(405, "method-not-allowed");
     assert_eq!(answer.header("allow"), "POST");

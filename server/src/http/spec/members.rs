@@ -138,6 +138,8 @@ const ALWAYS_THERE: &[(&str, &[&str])] = &[
 /// of the examples.) Those that have to be sent are not among them: oapi-codegen makes a pointer of
 /// each, as if it could be left out.
 const WRITE_ONLY: &[(&str, &str)] = &[
+    ("LoginBody", "password"),
+    ("SignupBody", "password"),
     ("SignupBody", "invitation"),
     ("RefreshTokenBody", "refresh_token"),
     ("CreateUserBody", "password"),
