@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use tokenhouse_entity::tenant;
 
-use super::tenants::DatabaseTenants;
+use super::{faults::Noted, tenants::DatabaseTenants};
 use crate::{
     application::{
         error::StoreError,
@@ -36,7 +36,7 @@ impl Agenda for DatabaseTenants {
             .limit(u64::from(limit))
             .all(self.db.connection())
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
             let _turn = self.db.turn_to_write().await;
@@ -51,7 +51,7 @@ impl Agenda for DatabaseTenants {
                 .filter(column.eq(seen))
                 .exec(self.db.connection())
                 .await
-                .map_err(|error| self.db.failed(error))?;
+                .noted_by(self.db.faults())?;
             if claim.rows_affected > 0 {
                 claimed.push(row);
             }

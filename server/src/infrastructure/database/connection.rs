@@ -11,10 +11,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{address, error::WriteRefusal, faults::Faults, unfit::NoConnection};
 use crate::{
-    application::{
-        error::StoreError,
-        ports::{Dependency, Health},
-    },
+    application::ports::{Dependency, Health},
     infrastructure::metrics::MetricsBuilder,
 };
 
@@ -80,13 +77,8 @@ impl Database {
         );
     }
 
-    /// What a caller can make of `error`.
-    pub(super) fn failed(&self, error: DbErr) -> StoreError {
-        self.faults.store_error(error)
-    }
-
-    pub(super) fn faults(&self) -> Arc<Faults> {
-        Arc::clone(&self.faults)
+    pub(super) fn faults(&self) -> &Arc<Faults> {
+        &self.faults
     }
 
     /// Whether it answers, and takes writes as far as it says itself.

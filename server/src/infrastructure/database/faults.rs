@@ -85,3 +85,15 @@ impl Faults {
         }
     }
 }
+
+/// An answer of the database on its way to a caller.
+pub(super) trait Noted<T> {
+    /// As a caller can make use of it; a refused write is counted.
+    fn noted_by(self, faults: &Faults) -> Result<T, StoreError>;
+}
+
+impl<T> Noted<T> for Result<T, DbErr> {
+    fn noted_by(self, faults: &Faults) -> Result<T, StoreError> {
+        self.map_err(|error| faults.store_error(error))
+    }
+}

@@ -6,7 +6,7 @@ use sea_orm::{
 use tokenhouse_entity::tenant;
 use uuid::Uuid;
 
-use super::tenants::DatabaseTenants;
+use super::{faults::Noted, tenants::DatabaseTenants};
 use crate::{
     application::{
         error::StoreError,
@@ -32,7 +32,7 @@ impl KeyDirectory for DatabaseTenants {
             .limit(u64::from(limit))
             .all(self.db.connection())
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         let sealed = rows.into_iter().map(|row| {
             let key = SealedDataKey {
                 master_key_id: row.data_key_master_id,
@@ -59,11 +59,11 @@ impl KeyDirectory for DatabaseTenants {
         let row = connection
             .query_one_raw(statement)
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         let count: i64 = row
             .map(|row| row.try_get("", "n"))
             .transpose()
-            .map_err(|error| self.db.failed(error))?
+            .noted_by(self.db.faults())?
             .unwrap_or_default();
         Ok(u32::try_from(count).unwrap_or(limit))
     }
@@ -81,10 +81,10 @@ impl KeyDirectory for DatabaseTenants {
         let row = connection
             .query_one_raw(statement)
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         row.map(|row| row.try_get("", "id"))
             .transpose()
-            .map_err(|error| self.db.failed(error))
+            .noted_by(self.db.faults())
     }
 
     async fn replace_data_key(
@@ -109,7 +109,7 @@ impl KeyDirectory for DatabaseTenants {
             .filter(tenant::Column::DeletedAt.is_null())
             .exec(self.db.connection())
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         Ok(replaced.rows_affected > 0)
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::{
     connection::{Database, Dialect},
     error::{is_lost_connection, store_error},
-    faults::Faults,
+    faults::{Faults, Noted},
 };
 use crate::{application::error::StoreError, domain::id::TenantId};
 
@@ -59,14 +59,14 @@ impl TenantTx {
             match begin(db, tenant, access).await {
                 Ok(tx) => break tx,
                 Err(error) if is_lost_connection(&error) && tries < BEGIN_TRIES => tries += 1,
-                Err(error) => return Err(db.failed(error)),
+                Err(error) => return Err(db.faults().store_error(error)),
             }
         };
         Ok(Self {
             tx,
             tenant,
             dialect: db.dialect(),
-            faults: db.faults(),
+            faults: Arc::clone(db.faults()),
             _turn: turn,
         })
     }
@@ -76,10 +76,7 @@ impl TenantTx {
     }
 
     pub(super) async fn finish(self) -> Result<(), StoreError> {
-        self.tx
-            .commit()
-            .await
-            .map_err(|error| self.faults.store_error(error))
+        self.tx.commit().await.noted_by(&self.faults)
     }
 
     pub(super) fn find<E: TenantOwned>(&self) -> Scoped<Select<E>> {
@@ -94,22 +91,14 @@ impl TenantTx {
         &self,
         query: Scoped<Select<E>>,
     ) -> Result<Option<E::Model>, StoreError> {
-        query
-            .0
-            .one(&self.tx)
-            .await
-            .map_err(|error| self.faults.store_error(error))
+        query.0.one(&self.tx).await.noted_by(&self.faults)
     }
 
     pub(super) async fn one_of_two<E: TenantOwned, F: TenantOwned>(
         &self,
         query: Scoped<SelectTwo<E, F>>,
     ) -> Result<Option<(E::Model, Option<F::Model>)>, StoreError> {
-        query
-            .0
-            .one(&self.tx)
-            .await
-            .map_err(|error| self.faults.store_error(error))
+        query.0.one(&self.tx).await.noted_by(&self.faults)
     }
 
     pub(super) async fn one_of_four<E, F, G, H>(
@@ -130,33 +119,21 @@ impl TenantTx {
         G: TenantOwned,
         H: TenantOwned,
     {
-        query
-            .0
-            .one(&self.tx)
-            .await
-            .map_err(|error| self.faults.store_error(error))
+        query.0.one(&self.tx).await.noted_by(&self.faults)
     }
 
     pub(super) async fn all<E: TenantOwned>(
         &self,
         query: Scoped<Select<E>>,
     ) -> Result<Vec<E::Model>, StoreError> {
-        query
-            .0
-            .all(&self.tx)
-            .await
-            .map_err(|error| self.faults.store_error(error))
+        query.0.all(&self.tx).await.noted_by(&self.faults)
     }
 
     pub(super) async fn all_of_two<E: TenantOwned, F: TenantOwned>(
         &self,
         query: Scoped<SelectTwo<E, F>>,
     ) -> Result<Vec<(E::Model, Option<F::Model>)>, StoreError> {
-        query
-            .0
-            .all(&self.tx)
-            .await
-            .map_err(|error| self.faults.store_error(error))
+        query.0.all(&self.tx).await.noted_by(&self.faults)
     }
 
     pub(super) fn delete<E: TenantOwned>(&self) -> Scoped<DeleteMany<E>> {
@@ -168,11 +145,7 @@ impl TenantTx {
         E: TenantOwned,
         E::Model: Send + Sync,
     {
-        query
-            .0
-            .count(&self.tx)
-            .await
-            .map_err(|error| self.faults.store_error(error))
+        query.0.count(&self.tx).await.noted_by(&self.faults)
     }
 
     /// How many rows went.
@@ -180,11 +153,7 @@ impl TenantTx {
         &self,
         query: Scoped<DeleteMany<E>>,
     ) -> Result<u64, StoreError> {
-        let done = query
-            .0
-            .exec(&self.tx)
-            .await
-            .map_err(|error| self.faults.store_error(error))?;
+        let done = query.0.exec(&self.tx).await.noted_by(&self.faults)?;
         Ok(done.rows_affected)
     }
 
@@ -193,11 +162,7 @@ impl TenantTx {
         &self,
         query: Scoped<UpdateMany<E>>,
     ) -> Result<u64, StoreError> {
-        let done = query
-            .0
-            .exec(&self.tx)
-            .await
-            .map_err(|error| self.faults.store_error(error))?;
+        let done = query.0.exec(&self.tx).await.noted_by(&self.faults)?;
         Ok(done.rows_affected)
     }
 
@@ -212,7 +177,7 @@ impl TenantTx {
         Insert::one(row)
             .exec_without_returning(&self.tx)
             .await
-            .map_err(|error| self.faults.store_error(error))?;
+            .noted_by(&self.faults)?;
         Ok(())
     }
 
@@ -232,7 +197,7 @@ impl TenantTx {
             .on_conflict(OnConflict::new().do_nothing().to_owned())
             .exec_without_returning(&self.tx)
             .await
-            .map_err(|error| self.faults.store_error(error))?;
+            .noted_by(&self.faults)?;
         Ok(inserted > 0)
     }
 
@@ -253,7 +218,7 @@ impl TenantTx {
             .on_conflict(OnConflict::new().do_nothing().to_owned())
             .exec_without_returning(&self.tx)
             .await
-            .map_err(|error| self.faults.store_error(error))?;
+            .noted_by(&self.faults)?;
         Ok(())
     }
 
@@ -262,7 +227,7 @@ impl TenantTx {
         tenant::Entity::find_by_id(self.tenant.as_uuid())
             .one(&self.tx)
             .await
-            .map_err(|error| self.faults.store_error(error))
+            .noted_by(&self.faults)
     }
 
     /// Makes the tenant itself; the row's id is the tenant's.
@@ -274,7 +239,7 @@ impl TenantTx {
         Insert::one(row)
             .exec_without_returning(&self.tx)
             .await
-            .map_err(|error| self.faults.store_error(error))?;
+            .noted_by(&self.faults)?;
         Ok(())
     }
 
@@ -287,7 +252,7 @@ impl TenantTx {
         })
         .exec_without_returning(&self.tx)
         .await
-        .map_err(|error| self.faults.store_error(error))?;
+        .noted_by(&self.faults)?;
         Ok(())
     }
 
@@ -300,10 +265,7 @@ impl TenantTx {
             )
             .filter(host::Column::Name.eq(name))
             .filter(host::Column::OwnerId.eq(self.tenant.as_uuid()));
-        change
-            .exec(&self.tx)
-            .await
-            .map_err(|error| self.faults.store_error(error))?;
+        change.exec(&self.tx).await.noted_by(&self.faults)?;
         Ok(())
     }
 
@@ -312,10 +274,7 @@ impl TenantTx {
         let delete: DeleteMany<host::Entity> = host::Entity::delete_many()
             .filter(host::Column::Name.eq(name))
             .filter(host::Column::OwnerId.eq(self.tenant.as_uuid()));
-        delete
-            .exec(&self.tx)
-            .await
-            .map_err(|error| self.faults.store_error(error))?;
+        delete.exec(&self.tx).await.noted_by(&self.faults)?;
         Ok(())
     }
 
@@ -323,10 +282,7 @@ impl TenantTx {
     pub(super) async fn delete_directory_row(&self) -> Result<bool, StoreError> {
         let delete: DeleteMany<tenant::Entity> =
             tenant::Entity::delete_many().filter(tenant::Column::Id.eq(self.tenant.as_uuid()));
-        let done = delete
-            .exec(&self.tx)
-            .await
-            .map_err(|error| self.faults.store_error(error))?;
+        let done = delete.exec(&self.tx).await.noted_by(&self.faults)?;
         Ok(done.rows_affected > 0)
     }
 
@@ -353,10 +309,7 @@ impl TenantTx {
         values: impl IntoIterator<Item = Value>,
     ) -> Result<ExecResult, StoreError> {
         let statement = self.statement(sql, values);
-        self.tx
-            .execute_raw(statement)
-            .await
-            .map_err(|error| self.faults.store_error(error))
+        self.tx.execute_raw(statement).await.noted_by(&self.faults)
     }
 
     /// Like [`execute_sql`](Self::execute_sql), for SQL that answers with at most one row.
@@ -369,7 +322,7 @@ impl TenantTx {
         self.tx
             .query_one_raw(statement)
             .await
-            .map_err(|error| self.faults.store_error(error))
+            .noted_by(&self.faults)
     }
 
     /// Like [`execute_sql`](Self::execute_sql), for SQL that answers with rows.
@@ -382,7 +335,7 @@ impl TenantTx {
         self.tx
             .query_all_raw(statement)
             .await
-            .map_err(|error| self.faults.store_error(error))
+            .noted_by(&self.faults)
     }
 
     fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {

@@ -9,6 +9,7 @@ use tokenhouse_entity::{host, tenant};
 
 use super::{
     connection::Database,
+    faults::Noted,
     keys::first_due_at,
     row::{Row, time},
     tenant_tx::{Access, TenantTx},
@@ -116,7 +117,7 @@ impl Tenants for DatabaseTenants {
             .filter(tenant::Column::DeletedAt.is_null())
             .one(self.db.connection())
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         let found = self.read_tenants(found.into_iter().collect()).await?;
         Ok(found.into_iter().next())
     }
@@ -128,7 +129,7 @@ impl Tenants for DatabaseTenants {
             .find_with_related(host::Entity)
             .all(self.db.connection())
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         found
             .into_iter()
             .next()
@@ -141,7 +142,7 @@ impl Tenants for DatabaseTenants {
             .find_also_related(tenant::Entity)
             .one(self.db.connection())
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         let owner = found.and_then(|(_, owner)| owner);
         // An ended tenant has no slug.
         let owner = owner.filter(|owner| owner.deleted_at.is_none());
@@ -240,7 +241,7 @@ impl Tenants for DatabaseTenants {
                 .filter(tenant::Column::State.ne(state_name(state)))
                 .exec(self.db.connection())
                 .await
-                .map_err(|error| self.db.failed(error))?
+                .noted_by(self.db.faults())?
         };
         let tenant = self.by_slug(slug).await?;
         Ok(tenant.map(|tenant| (tenant, done.rows_affected > 0)))
@@ -256,7 +257,7 @@ impl Tenants for DatabaseTenants {
             .connection()
             .begin()
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         let ended = tenant::Entity::update_many()
             .col_expr(
                 tenant::Column::Slug,
@@ -280,14 +281,14 @@ impl Tenants for DatabaseTenants {
             .filter(tenant::Column::DeletedAt.is_null())
             .exec(&tx)
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         // Its hosts are free at once, not only when its rows are gone.
         host::Entity::delete_many()
             .filter(host::Column::OwnerId.eq(tenant.id.as_uuid()))
             .exec(&tx)
             .await
-            .map_err(|error| self.db.failed(error))?;
-        tx.commit().await.map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
+        tx.commit().await.noted_by(self.db.faults())?;
         Ok(ended.rows_affected > 0)
     }
 
@@ -297,7 +298,7 @@ impl Tenants for DatabaseTenants {
             .order_by_asc(tenant::Column::DeletedAt)
             .one(self.db.connection())
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         let Some(ended) = ended else {
             return Ok(Swept::Clean);
         };
@@ -330,7 +331,7 @@ impl DatabaseTenants {
                 .filter(tenant::Column::UpdatedAt.eq(expected.as_micros()))
                 .exec(self.db.connection())
                 .await
-                .map_err(|error| self.db.failed(error))?
+                .noted_by(self.db.faults())?
         };
         let tenant = self.by_slug(slug).await?;
         let is_so_already = |tenant: &Tenant| tenant.updated_at == expected;
@@ -373,7 +374,7 @@ impl DatabaseTenants {
             .limit(u64::from(limit))
             .all(self.db.connection())
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         let at = |tenant: Tenant| (TenantPosition::Slug(tenant.slug.clone()), tenant);
         let rows = rows.into_iter().take_while(|row| row.slug.as_str() < end);
         let tenants = self.read_tenants(rows.collect()).await?;
@@ -399,7 +400,7 @@ impl DatabaseTenants {
             .from_raw_sql(statement)
             .all(connection)
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         let rows = rows
             .into_iter()
             .take_while(|row| row.search_name.as_str() < end)
@@ -427,7 +428,7 @@ impl DatabaseTenants {
             .filter(host::Column::OwnerId.is_in(rows.iter().map(|row| row.id)))
             .all(self.db.connection())
             .await
-            .map_err(|error| self.db.failed(error))?;
+            .noted_by(self.db.faults())?;
         for host in found {
             hosts.entry(host.owner_id).or_default().push(host);
         }
