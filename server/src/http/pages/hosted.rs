@@ -95,18 +95,22 @@ fn seal(visit: &Visit, waiting: &Waiting) -> Result<String, Trouble> {
     )?)
 }
 
+/// What a request waits for next.
+async fn advance(visit: &Visit, waiting: Waiting) -> Result<Next, Trouble> {
+    let Visit {
+        app,
+        tenant,
+        keys,
+        accounts,
+        now,
+        ..
+    } = visit;
+    Ok(authorize::advance(app, tenant, keys, waiting, accounts, *now).await?)
+}
+
 /// Shows the next page, or answers.
 async fn go_on(visit: &mut Visit, waiting: Waiting) -> Result<Response, Trouble> {
-    let next = authorize::advance(
-        &visit.app,
-        &visit.tenant,
-        &visit.keys,
-        waiting,
-        &visit.accounts,
-        visit.now,
-    )
-    .await?;
-    let (path, waiting) = match next {
+    let (path, waiting) = match advance(visit, waiting).await? {
         Next::Reply(reply) => return Ok(visit.send(&reply)),
         Next::Login(waiting) => ("/login", waiting),
         Next::Signup(waiting) => ("/signup", waiting),

@@ -2,7 +2,7 @@
 
 use poem::{Body, Request, Response, handler, http::StatusCode};
 
-use super::{reopen, seal, target_of};
+use super::{advance, reopen, seal, target_of};
 use crate::{
     application::interaction::{
         authorize::{self, Next, Waiting},
@@ -35,16 +35,7 @@ async fn whose_consent(
     waiting: Waiting,
 ) -> Result<Result<(Waiting, SessionId), Response>, Trouble> {
     let sealed = seal(visit, &waiting)?;
-    let next = authorize::advance(
-        &visit.app,
-        &visit.tenant,
-        &visit.keys,
-        waiting,
-        &visit.accounts,
-        visit.now,
-    )
-    .await?;
-    match next {
+    match advance(visit, waiting).await? {
         Next::Consent { waiting, session } => Ok(Ok((waiting, session))),
         Next::Reply(reply) => Ok(Err(visit.send(&reply))),
         Next::Login(_) | Next::Signup(_) | Next::SelectAccount(_) => {
