@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use percent_encoding::percent_decode_str;
 use poem::{
     Endpoint, IntoResponse, Request, Response, Result,
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
@@ -190,7 +191,7 @@ impl<E: Endpoint> Endpoint for Edge<E> {
 impl<E: Endpoint> Edge<E> {
     async fn answer(&self, request: Request, request_id: &str, path: &str) -> Response {
         // Nothing of ours is called like this, so it isn't there.
-        if !is_text(path) {
+        if percent_decode_str(path).decode_utf8().is_err() {
             return self.refuse(&Problem::new(Kind::NotFound).into(), request_id, path);
         }
         // One request's panic is that request's 500, and nobody else's business.
@@ -302,24 +303,6 @@ impl<E: Endpoint> Edge<E> {
             .entry(header::CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));
     }
-}
-
-/// Whether a path is UTF-8 once its percent signs are decoded.
-fn is_text(path: &str) -> bool {
-    if !path.contains('%') {
-        return true;
-    }
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, after @ ..] = rest {
-        let octet = (*first == b'%')
-            .then(|| std::str::from_utf8(after.get(..2)?).ok())
-            .flatten()
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        decoded.push(octet.unwrap_or(*first));
-        rest = if octet.is_some() { &after[2..] } else { after };
-    }
-    std::str::from_utf8(&decoded).is_ok()
 }
 
 /// What the framework refused by itself, with the parameter that it was about.
