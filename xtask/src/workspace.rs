@@ -7,6 +7,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::interrupt::Interrupt;
+use crate::process::{expect_success, run};
+use crate::progress::Progress;
+
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     pub(crate) target: PathBuf,
@@ -37,6 +41,21 @@ impl Workspace {
             root: path("workspace_root")?,
             target: path("target_directory")?,
         })
+    }
+
+    /// Builds the server without optimisation; its program.
+    pub(crate) fn build_server(
+        &self,
+        progress: &Progress,
+        interrupt: &Interrupt,
+    ) -> Result<PathBuf> {
+        progress.note("cargo build --package tokenhouse-server");
+        let mut build = Command::new(cargo());
+        build
+            .args(["build", "--quiet", "--package", "tokenhouse-server"])
+            .current_dir(&self.root);
+        expect_success("cargo build", run(&mut build, interrupt)?)?;
+        Ok(self.target.join("debug/tokenhouse"))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -12,12 +11,11 @@ use clap::builder::PossibleValuesParser;
 
 use crate::clients::{LANGUAGES, Language, STEPS, Workshop};
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::process::{expect_success, run};
 use crate::progress::Progress;
 use crate::python;
 use crate::services::Tokenhouse;
 use crate::tools::{Purpose, Tools};
-use crate::workspace::{Workspace, cargo};
+use crate::workspace::Workspace;
 
 /// Generates typed clients from openapi/openapi.json and runs each against a live server.
 ///
@@ -65,16 +63,11 @@ impl Clients {
             let go = wanted.then(|| python::go(&workspace, &tools, progress, interrupt));
             go.transpose()
         })?;
-        progress.phase("build", |progress| {
-            progress.note("cargo build --package tokenhouse-server");
-            let mut build = Command::new(cargo());
-            build.args(["build", "--quiet", "--package", "tokenhouse-server"]);
-            let status = run(build.current_dir(&workspace.root), interrupt)?;
-            expect_success("cargo build", status)
+        let binary = progress.phase("build", |progress| {
+            workspace.build_server(progress, interrupt)
         })?;
         let guard = copy_document(&workspace)?;
         let mut server = progress.phase("server", |progress| {
-            let binary = workspace.target.join("debug/tokenhouse");
             Tokenhouse::start(&binary, None, &tools, progress, interrupt)
         })?;
         let mut rows = Vec::new();

@@ -11,7 +11,7 @@ use crate::interrupt::Interrupt;
 use crate::process::{expect_success, run, run_logged};
 use crate::progress::Progress;
 use crate::tools::{Purpose, Tools, version};
-use crate::workspace::{Workspace, cargo};
+use crate::workspace::Workspace;
 
 /// Where the packages are recorded that were installed: a copy of the lock file.
 const STAMP: &str = "node_modules/.installed-lock.json";
@@ -45,16 +45,8 @@ impl Example {
         let tools = progress.phase("programs", |progress| {
             Tools::ready(Purpose::Example, !self.no_install, progress, interrupt)
         })?;
-        progress.phase("server", |progress| {
-            progress.note("cargo build --package tokenhouse-server");
-            let mut build = Command::new(cargo());
-            build.current_dir(&workspace.root).args([
-                "build",
-                "--quiet",
-                "--package",
-                "tokenhouse-server",
-            ]);
-            expect_success("cargo build", run(&mut build, interrupt)?)
+        let server = progress.phase("server", |progress| {
+            workspace.build_server(progress, interrupt)
         })?;
 
         let app = App::locate(&workspace, &tools)?;
@@ -73,10 +65,7 @@ impl Example {
             progress.note("playwright test");
             let mut test = app.command(&["exec", "--", "playwright", "test"]);
             test.args(&self.playwright_args)
-                .env(
-                    "TOKENHOUSE_BINARY",
-                    workspace.target.join("debug/tokenhouse"),
-                )
+                .env("TOKENHOUSE_BINARY", server)
                 .env("TOKENHOUSE_TEST_CHROMIUM", tools.path("chromium")?);
             run(&mut test, interrupt)
         })?;

@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::python::{PICTURE, PythonTools};
 use crate::services::{Scratch, Settings, Tokenhouse};
 use crate::tools::{Purpose, Tools};
-use crate::workspace::{Workspace, cargo};
+use crate::workspace::Workspace;
 
 /// Checks the alerts and the dashboard in `k8s/monitoring` with Prometheus itself.
 ///
@@ -57,15 +57,10 @@ impl Monitoring {
         if self.alerts {
             return Ok(());
         }
-        progress.phase("build", |progress| {
-            progress.note("cargo build --package tokenhouse-server");
-            let mut build = Command::new(cargo());
-            build.args(["build", "--quiet", "--package", "tokenhouse-server"]);
-            let status = run(build.current_dir(&workspace.root), interrupt)?;
-            expect_success("cargo build", status)
+        let binary = progress.phase("build", |progress| {
+            workspace.build_server(progress, interrupt)
         })?;
         progress.phase("dashboard", |progress| {
-            let binary = workspace.target.join("debug/tokenhouse");
             let scratch = Scratch::start(&tools, Settings::default(), progress, interrupt)?;
             // Dropped, and so stopped, before its stores.
             let server = Tokenhouse::start(&binary, Some(&scratch), &tools, progress, interrupt)?;

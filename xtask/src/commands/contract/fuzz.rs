@@ -13,7 +13,6 @@ use super::Context;
 use crate::process::{Server, expect_success, run, tail};
 use crate::progress::Progress;
 use crate::services::free_port;
-use crate::workspace::cargo;
 
 /// How long a server with new keys may take to begin, on a machine that is busy.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -31,15 +30,10 @@ impl Fuzz {
     pub(super) fn run(&self, context: &Context<'_>, progress: &Progress) -> Result<()> {
         let python = context.python(progress)?;
         let root = &context.workspace.root;
-        progress.note("cargo build -p tokenhouse-server");
-        let mut build = Command::new(cargo());
-        build
-            .args(["build", "--quiet", "-p", "tokenhouse-server"])
-            .current_dir(root);
-        expect_success("cargo build", run(&mut build, context.interrupt)?)?;
-
+        let program = context
+            .workspace
+            .build_server(progress, context.interrupt)?;
         let folder = tempfile::tempdir().context("could not make a temporary folder")?;
-        let program = context.workspace.target.join("debug/tokenhouse");
         let (_server, settings) = start(&program, folder.path(), context)?;
         let mut fuzz = Command::new(python.program("python"));
         fuzz.arg(root.join("openapi/fuzz.py"))
