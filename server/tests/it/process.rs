@@ -1,20 +1,21 @@
 //! The binary as a process: `dev`, `serve`, `migrate` and the small commands.
 
+mod schema;
+mod stops;
+
 use std::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, ExitStatus, Output, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use reqwest::{Method, StatusCode};
-use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokenhouse_migration::{Instances, Migrations, rehearsal};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::Child,
 };
 
@@ -259,14 +260,6 @@ async fn dev_starts_again_on_the_same_data() {
     again.stop().await;
 }
 
-/// `tokenhouse serve` on SQLite.
-struct Serve {
-    child: Child,
-    port: u16,
-    management: u16,
-    _folder: TempDir,
-}
-
 pub(crate) fn settings(folder: &Path, port: u16, management: u16) -> Vec<(&'static str, String)> {
     vec![
         ("TOKENHOUSE_PUBLIC_URL", format!("http://localhost:{port}")),
@@ -282,108 +275,6 @@ pub(crate) fn settings(folder: &Path, port: u16, management: u16) -> Vec<(&'stat
         ("TOKENHOUSE_MASTER_KEY", MASTER_KEY.to_owned()),
         ("TOKENHOUSE_OPERATOR_TOKEN", OPERATOR_TOKEN.to_owned()),
     ]
-}
-
-impl Serve {
-    async fn start() -> Self {
-        let (folder, port, management) = (tempfile::tempdir().unwrap(), free_port(), free_port());
-        let environment = settings(folder.path(), port, management);
-        assert!(
-            command(&["migrate", "up"])
-                .envs(environment.clone())
-                .output()
-                .unwrap()
-                .status
-                .success()
-        );
-        let child = tokio::process::Command::from(command(&["serve"]))
-            .envs(environment)
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let probe = format!("http://127.0.0.1:{management}/readyz");
-        let started = Instant::now();
-        while !run(&["healthcheck", &probe], &[]).status.success() {
-            assert!(started.elapsed() < PATIENCE, "serve did not become ready");
-        }
-        Self {
-            child,
-            port,
-            management,
-            _folder: folder,
-        }
-    }
-
-    async fn wait(mut self) -> ExitStatus {
-        tokio::time::timeout(PATIENCE, self.child.wait())
-            .await
-            .unwrap()
-            .unwrap()
-    }
-
-    async fn stop(self) -> ExitStatus {
-        terminate(&self.child);
-        self.wait().await
-    }
-}
-
-#[tokio::test]
-async fn a_stop_finishes_requests_in_flight_and_then_stops() {
-    let serve = Serve::start().await;
-    let client = Client::new(([127, 0, 0, 1], serve.port).into());
-    let tenant = client
-        .operator(
-            Method::POST,
-            "/admin/v1/tenants",
-            Some(json!({ "slug": "acme" })),
-        )
-        .await;
-    assert_eq!(tenant.status, StatusCode::CREATED, "{tenant:?}");
-
-    // A request whose body is on its way when the stop comes.
-    let body = json!({ "name": "Ada", "email": "ada@example.com", "password": "correct horse" })
-        .to_string();
-    let mut connection = tokio::net::TcpStream::connect(("127.0.0.1", serve.port))
-        .await
-        .unwrap();
-    let head = format!(
-        "POST /t/acme/auth/signup HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    let (first, rest) = body.split_at(10);
-    connection
-        .write_all(format!("{head}{first}").as_bytes())
-        .await
-        .unwrap();
-    // The server has the request once it answers another one that came later.
-    assert_eq!(client.get("/openapi.json").await.status, StatusCode::OK);
-    let (port, management) = (serve.port, serve.management);
-    terminate(&serve.child);
-    let probe = format!("http://127.0.0.1:{management}/readyz");
-    while run(&["healthcheck", &probe], &[]).status.success() {}
-    while TcpStream::connect(("127.0.0.1", port)).is_ok() {}
-    connection.write_all(rest.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    assert!(serve.wait().await.success());
-}
-
-#[tokio::test]
-async fn a_connection_that_sends_nothing_does_not_hold_up_a_stop() {
-    let serve = Serve::start().await;
-    let mut idle = tokio::net::TcpStream::connect(("127.0.0.1", serve.port))
-        .await
-        .unwrap();
-    idle.write_all(b"GET / HT").await.unwrap();
-    let started = Instant::now();
-    assert!(serve.stop().await.success());
-    assert!(
-        started.elapsed() < Duration::from_secs(15),
-        "{:?}",
-        started.elapsed()
-    );
 }
 
 #[test]
@@ -413,68 +304,6 @@ fn serve_names_every_bad_setting_in_a_line_of_its_own() {
     );
 }
 
-#[test]
-fn serve_refuses_a_schema_it_does_not_know_and_migrations_go_both_ways() {
-    let folder = tempfile::tempdir().unwrap();
-    let environment = settings(folder.path(), free_port(), free_port());
-    let run = |arguments: &[&str]| {
-        command(arguments)
-            .envs(environment.clone())
-            .output()
-            .unwrap()
-    };
-    let refused = run(&["serve"]);
-    assert!(!refused.status.success());
-    assert!(
-        text(&refused.stderr).contains("tokenhouse migrate up"),
-        "{}",
-        text(&refused.stderr)
-    );
-
-    let status = |expected: &str, code: i32| {
-        let output = run(&["migrate", "status", "--output", "json", "--exit-code"]);
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let all = report["migrations"].as_array().unwrap().clone();
-        let applied = expected == "applied";
-        assert!(all.iter().all(|one| one["applied"] == applied), "{report}");
-        assert_eq!(report["may_serve"], applied);
-        assert_eq!(output.status.code(), Some(code));
-        all
-    };
-    let pending = status("pending", 3);
-    assert_eq!(pending[0]["kind"], "base");
-    let first = &pending[0]["statements"][0]["sql"];
-    assert!(
-        first.as_str().unwrap().starts_with("CREATE TABLE"),
-        "{first}"
-    );
-    assert!(text(&run(&["migrate", "up"]).stdout).contains("applied m2026"));
-    assert_eq!(
-        text(&run(&["migrate", "up"]).stdout),
-        "The schema is up to date.\n"
-    );
-    let steps = status("applied", 0).len().to_string();
-    let people = run(&["migrate", "status"]);
-    assert!(people.status.success());
-    let people = text(&people.stdout);
-    assert!(
-        people.contains("applied m20261123_000001_create_tenants (base)\n"),
-        "{people}"
-    );
-    assert!(people.ends_with("may serve on this schema.\n"), "{people}");
-    assert!(
-        run(&["migrate", "down", "--steps", &steps])
-            .status
-            .success()
-    );
-    status("pending", 3);
-    let people = run(&["migrate", "status"]);
-    assert!(people.status.success(), "by default only reading can fail");
-    assert!(text(&people.stdout).contains("run `tokenhouse migrate up`"));
-    assert!(run(&["migrate", "up"]).status.success());
-}
-
-/// The schema of the next version has more, which doesn't matter; one that lacks something does.
 #[tokio::test]
 async fn serve_refuses_to_start_without_a_master_key_that_tenants_need() {
     let temporary = tempfile::tempdir().unwrap();
@@ -492,70 +321,6 @@ async fn serve_refuses_to_start_without_a_master_key_that_tenants_need() {
     let said = text(&refused.stderr);
     assert!(said.contains("TOKENHOUSE_MASTER_KEY lacks "), "{said}");
     assert!(said.contains("add the line again"), "{said}");
-}
-
-#[tokio::test]
-async fn serve_starts_on_the_schema_of_the_next_version_and_not_on_a_contracted_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let management = free_port();
-    let environment = settings(folder.path(), free_port(), management);
-    let url = format!("sqlite://{}/t.db", folder.path().display());
-    let database = tokenhouse_server::infrastructure::database::connect(&url)
-        .await
-        .unwrap();
-    let next = Migrations::current().followed_by(rehearsal::steps());
-    let applied = next
-        .up(database.connection(), Instances::MayRun, &|_| {})
-        .await;
-    assert!(applied.unwrap().len() > 2);
-
-    let up = command(&["migrate", "up"])
-        .envs(environment.clone())
-        .output();
-    let up = text(&up.unwrap().stdout);
-    assert!(
-        up.starts_with("The schema is newer, and this program may serve on it"),
-        "{up}"
-    );
-    let mut child = tokio::process::Command::from(command(&["serve"]))
-        .envs(environment.clone())
-        .kill_on_drop(true)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let ready = format!("http://127.0.0.1:{management}/readyz");
-    crate::harness::until("it serves", async || {
-        assert_eq!(child.try_wait().unwrap(), None, "it refuses");
-        reqwest::get(&ready)
-            .await
-            .ok()
-            .filter(|answer| answer.status().is_success())
-    })
-    .await;
-    terminate(&child);
-    assert!(child.wait().await.unwrap().success());
-
-    let contract = "UPDATE schema_rules SET kind = 'contract', needs = migration WHERE migration LIKE 'm9999%'";
-    database
-        .connection()
-        .execute_unprepared(contract)
-        .await
-        .unwrap();
-    let refused = command(&["serve"])
-        .envs(environment.clone())
-        .output()
-        .unwrap();
-    assert!(!refused.status.success());
-    let errors = text(&refused.stderr);
-    assert!(
-        errors.contains("this one doesn't: run tokenhouse 0."),
-        "{errors}"
-    );
-    let status = command(&["migrate", "status", "--exit-code"])
-        .envs(environment)
-        .output();
-    assert_eq!(status.unwrap().status.code(), Some(4));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
     harness::{Installation, OPERATOR_TOKEN, PASSWORD, Tenant, on_every_backend, until},
     oidc::{
         browser::Browser,
-        rp::{Rp, jwt_header, tokens_of},
+        rp::{Rp, Tokens, jwt_header, tokens_of},
     },
 };
 
@@ -48,6 +48,18 @@ async fn owner(tenant: &Tenant) -> String {
     email
 }
 
+/// What a user gets once its role has reached the instances with the settings, within a second.
+async fn admitted(rp: &Rp, tenant: &Tenant, email: &str, scope: &str) -> Tokens {
+    let mut browser = Browser::new(tenant);
+    let asked = [("scope", scope), ("prompt", "consent")];
+    until("the role counts", async || {
+        let tokens = rp.tokens(&mut browser, email, &asked).await;
+        let granted = tokens.body["scope"].as_str().unwrap_or_default();
+        granted.contains("tokenhouse:admin").then_some(tokens)
+    })
+    .await
+}
+
 async fn a_scope_that_a_client_lost_is_lost_to_its_tokens_and_to_those_that_it_refreshes(
     installation: Installation,
 ) {
@@ -55,15 +67,7 @@ async fn a_scope_that_a_client_lost_is_lost_to_its_tokens_and_to_those_that_it_r
     let email = owner(&acme).await;
     let scope = "openid offline_access tokenhouse:admin";
     let rp = Rp::new(&acme, json!({ "scope": scope, "first_party": true })).await;
-    // The role reaches the other instance with the settings, within a second.
-    let mut browser = Browser::new(&acme);
-    let asked = [("scope", scope), ("prompt", "consent")];
-    let tokens = until("the role counts", async || {
-        let tokens = rp.tokens(&mut browser, &email, &asked).await;
-        let granted = tokens.body["scope"].as_str().unwrap_or_default();
-        granted.contains("tokenhouse:admin").then_some(tokens)
-    })
-    .await;
+    let tokens = admitted(&rp, &acme, &email, scope).await;
     let read = ask(&acme, 0, &tokens.access_token, Method::GET, "/users", None).await;
     assert_eq!(read.status, StatusCode::OK, "{read:?}");
 
@@ -88,16 +92,7 @@ async fn a_user_without_its_role_can_not_give_it_back_to_itself(installation: In
     let email = owner(&acme).await;
     let scope = "openid tokenhouse:admin";
     let rp = Rp::new(&acme, json!({ "scope": scope, "first_party": true })).await;
-    let mut browser = Browser::new(&acme);
-    let asked = [("scope", scope), ("prompt", "consent")];
-    let token = until("the role counts", async || {
-        let tokens = rp.tokens(&mut browser, &email, &asked).await;
-        let granted = tokens.body["scope"].as_str().unwrap_or_default();
-        granted
-            .contains("tokenhouse:admin")
-            .then_some(tokens.access_token)
-    })
-    .await;
+    let token = admitted(&rp, &acme, &email, scope).await.access_token;
     let find = format!("/users?q={email}");
     // Both instances have just seen what stands behind the token.
     let mut path = String::new();

@@ -5,6 +5,7 @@ mod basic;
 pub(crate) mod browser;
 mod client_authentication;
 mod codes;
+mod cors;
 mod discovery;
 mod foreign;
 mod form_post;
