@@ -39,6 +39,7 @@ func ok[T any](value T, err error) T {
 	return value
 }
 
+// to points at a value: what is optional, and what is only written (a password), is a pointer.
 func to[T any](value T) *T { return &value }
 
 // bearer is all there is to authentication: a function that edits the request.
@@ -90,14 +91,14 @@ func main() {
 	user := ok(api.SignupWithResponse(ctx, slug, tokenhouse.SignupBody{
 		Name:      "Ada Lovelace",
 		Email:     email,
-		Password:  password,
+		Password:  to(password),
 		AvatarUrl: nullable.NewNullableWithValue("https://example.com/ada.png"),
 	})).JSON201
 	check(user != nil && user.Email == email, "signup")
 	done("sign up")
 
 	taken := ok(api.SignupWithResponse(ctx, slug, tokenhouse.SignupBody{
-		Name: "Ada", Email: email, Password: password,
+		Name: "Ada", Email: email, Password: to(password),
 	})).ApplicationproblemJSON409
 	check(taken != nil, "no problem")
 	check(strings.HasSuffix(taken.Type, "/problems/email-taken"), "type", taken.Type)
@@ -105,7 +106,7 @@ func main() {
 
 	login := func(password string) *tokenhouse.LoginResponse {
 		return ok(api.LoginWithResponse(ctx, slug, tokenhouse.LoginBody{
-			Email: email, Password: password, Delivery: to(tokenhouse.DeliveryBody),
+			Email: email, Password: to(password), Delivery: to(tokenhouse.DeliveryBody),
 		}))
 	}
 	session := tokens(login(password).JSON200)
