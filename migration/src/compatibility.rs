@@ -29,8 +29,9 @@ pub enum SchemaProblem {
     Behind(Vec<String>),
     /// It doesn't say what they ask of programs, or says it in a way that this one doesn't know.
     #[error(
-        "the database has the migrations {}, which this program doesn't know; run a newer tokenhouse, \
-         or `tokenhouse migrate down` with the one that applied them",
+        "the database has the migrations {}, which this program doesn't know; run the tokenhouse \
+         that applied them, or a newer one; if what they added may be lost, take them back with that one's \
+         `tokenhouse migrate down`",
         .0.join(", ")
     )]
     Ahead(Vec<String>),

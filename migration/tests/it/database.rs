@@ -89,7 +89,7 @@ impl Scratch {
     }
 }
 
-async fn connect(url: &str) -> DatabaseConnection {
+pub(crate) async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(3).sqlx_logging(false);
     Database::connect(options).await.unwrap()

@@ -157,3 +157,23 @@ async fn migrations_that_can_not_be_shown_or_undone_do_not_run() {
     let error = scratch.up(&list).await.unwrap_err();
     assert!(matches!(error, MigrationError::Mixed(_)), "{error}");
 }
+
+/// New instances begin with it, also beside a standby that took the place of the database, or one
+/// without room.
+#[tokio::test]
+async fn where_nothing_is_missing_nothing_is_written() {
+    for scratch in Scratch::both().await {
+        scratch.up(&Migrations::current()).await.unwrap();
+        let read_only = match scratch.is_postgres() {
+            true => format!("{}&options[default_transaction_read_only]=on", scratch.url),
+            false => scratch.url.replace("mode=rwc", "mode=ro"),
+        };
+        let db = crate::database::connect(&read_only).await;
+        let applied = Migrations::current()
+            .up(&db, Instances::MayRun, &|_| {})
+            .await;
+        assert_eq!(applied.unwrap(), [""; 0]);
+        let next = Migrations::current().followed_by(rehearsal::steps());
+        next.up(&db, Instances::MayRun, &|_| {}).await.unwrap_err();
+    }
+}
