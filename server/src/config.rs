@@ -2,6 +2,7 @@
 //!
 //! Every problem is found in one pass and has its own line, so that an operator mends them at once.
 
+mod catalogue;
 mod values;
 
 use std::{
@@ -14,9 +15,13 @@ use std::{
 use url::Url;
 use zeroize::Zeroizing;
 
-use self::values::{
-    check_address, check_collector, check_database_url, check_dns_servers, check_networks,
-    check_operator_tokens, check_public_url, check_ratio,
+pub use self::catalogue::{Absent, SETTINGS, Setting};
+use self::{
+    catalogue::setting,
+    values::{
+        check_address, check_collector, check_database_url, check_dns_servers, check_networks,
+        check_operator_tokens, check_public_url, check_ratio,
+    },
 };
 use crate::{
     domain::{
@@ -28,70 +33,6 @@ use crate::{
 };
 
 const PREFIX: &str = "TOKENHOUSE_";
-
-/// Every setting: its name, and what it is for in a sentence. The TOML key is the name in lower
-/// case without the prefix.
-pub const SETTINGS: &[(&str, &str)] = &[
-    (
-        "TOKENHOUSE_PUBLIC_URL",
-        "base of every issuer; https, or http for a loopback host",
-    ),
-    ("TOKENHOUSE_LISTEN", "address of the public listener"),
-    (
-        "TOKENHOUSE_MANAGEMENT_LISTEN",
-        "address of /livez and /readyz",
-    ),
-    ("TOKENHOUSE_DATA_DIR", "where `dev` keeps its data"),
-    (
-        "TOKENHOUSE_DATABASE_URL",
-        "sqlite:// or postgres:// address of the database; sslmode=verify-full, with sslrootcert=FILE for an authority of your own, for TLS",
-    ),
-    (
-        "TOKENHOUSE_REDIS_URL",
-        "redis:// or rediss:// address of the hot state, or redis-sentinel://[user:password@]host:26379,host:26379/name (rediss-sentinel:// with TLS); unset: it lives in the database",
-    ),
-    (
-        "TOKENHOUSE_REDIS_CA",
-        "certificates in PEM of the authorities that alone may vouch for Redis; unset: public ones",
-    ),
-    (
-        "TOKENHOUSE_MASTER_KEY",
-        "lines id:base64url(32 bytes), as `tokenhouse keygen` prints; the first seals, all open",
-    ),
-    (
-        "TOKENHOUSE_OPERATOR_TOKEN",
-        "bearer tokens of the operator, one a line, at least 32 characters each",
-    ),
-    (
-        "TOKENHOUSE_TRUSTED_PROXIES",
-        "CIDRs whose X-Forwarded-For is believed",
-    ),
-    (
-        "TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS",
-        "CIDRs that clients' URLs may lead to although they are not public; http is allowed there",
-    ),
-    (
-        "TOKENHOUSE_DNS_SERVERS",
-        "name servers for custom domains and clients' hosts, such as 10.0.0.2 or 10.0.0.2:5353; unset: the system's",
-    ),
-    (
-        "TOKENHOUSE_LOG",
-        "log filter, such as info or tokenhouse=debug,info",
-    ),
-    ("TOKENHOUSE_LOG_FORMAT", "pretty or json"),
-    (
-        "TOKENHOUSE_OTLP_ENDPOINT",
-        "http:// or https:// address of an OpenTelemetry collector that takes OTLP over HTTP; unset: no traces",
-    ),
-    (
-        "TOKENHOUSE_OTLP_SAMPLE_RATIO",
-        "share of traces that are sent, from 0 to 1; default 0.1",
-    ),
-    (
-        "TOKENHOUSE_SMTP_URL",
-        "smtp:// address that mail is sent through",
-    ),
-];
 
 /// What the server runs with. Everything in it was checked.
 pub struct Settings {
@@ -203,7 +144,7 @@ impl RawSettings {
     /// Keeps a known setting, reads the file of an `_FILE` one, and notes an unknown one: a
     /// misspelt name must not be a setting that silently keeps its default.
     fn take(&mut self, name: &str, value: String, shown: &str) {
-        let known = |name: &str| SETTINGS.iter().any(|(known, _)| *known == name);
+        let known = |name: &str| setting(name).is_some();
         if known(name) {
             self.values.insert(name.to_owned(), Zeroizing::new(value));
         } else if let Some(base) = name.strip_suffix("_FILE").filter(|base| known(base)) {
@@ -234,9 +175,17 @@ impl RawSettings {
         self.values.get(name).map(|value| value.as_str())
     }
 
+    /// A value as given, or as it is by default.
+    fn value(&self, name: &str) -> Option<&str> {
+        self.get(name).or_else(|| match setting(name)?.absent {
+            Absent::Default(value) => Some(value),
+            Absent::Refused | Absent::Means(_) => None,
+        })
+    }
+
     /// Where `dev` keeps its data.
     pub fn data_dir(&self) -> PathBuf {
-        PathBuf::from(self.get("TOKENHOUSE_DATA_DIR").unwrap_or("./data"))
+        PathBuf::from(self.value("TOKENHOUSE_DATA_DIR").unwrap_or_default())
     }
 
     /// The log filter and format.
@@ -246,10 +195,8 @@ impl RawSettings {
             Some("pretty") => LogFormat::Pretty,
             _ => default,
         };
-        (
-            self.get("TOKENHOUSE_LOG").unwrap_or("info").to_owned(),
-            format,
-        )
+        let filter = self.value("TOKENHOUSE_LOG").unwrap_or_default();
+        (filter.to_owned(), format)
     }
 
     /// Where traces go, if anywhere.
@@ -260,8 +207,8 @@ impl RawSettings {
         let mut problems = Vec::new();
         let endpoint = check_collector(endpoint)
             .map_err(|problem| problems.push(format!("TOKENHOUSE_OTLP_ENDPOINT {problem}")));
-        let ratio = self.get("TOKENHOUSE_OTLP_SAMPLE_RATIO").unwrap_or("0.1");
-        let ratio = check_ratio(ratio)
+        let ratio = self.value("TOKENHOUSE_OTLP_SAMPLE_RATIO");
+        let ratio = check_ratio(ratio.unwrap_or_default())
             .map_err(|problem| problems.push(format!("TOKENHOUSE_OTLP_SAMPLE_RATIO {problem}")));
         match (endpoint, ratio) {
             (Ok(endpoint), Ok(ratio)) => Ok(Some(TraceSettings { endpoint, ratio })),
@@ -285,10 +232,6 @@ impl RawSettings {
                 .map_err(|error| format!("{error}; print a fresh one with `tokenhouse keygen`"))
         });
         let operator_tokens = self.required("TOKENHOUSE_OPERATOR_TOKEN", check_operator_tokens);
-        self.default_to("TOKENHOUSE_LISTEN", || "127.0.0.1:8080".to_owned());
-        self.default_to("TOKENHOUSE_MANAGEMENT_LISTEN", || {
-            "127.0.0.1:9090".to_owned()
-        });
         let listen = self.required("TOKENHOUSE_LISTEN", check_address);
         let management_listen = self.required("TOKENHOUSE_MANAGEMENT_LISTEN", check_address);
         let redis = self.redis();
@@ -301,10 +244,12 @@ impl RawSettings {
         let trusted_proxies = self
             .optional("TOKENHOUSE_TRUSTED_PROXIES", check_networks)
             .unwrap_or_default();
-        self.optional("TOKENHOUSE_LOG_FORMAT", |text| match text {
-            "pretty" | "json" => Ok(()),
-            _ => Err("must be pretty or json".to_owned()),
-        });
+        if let Some(format) = self.get("TOKENHOUSE_LOG_FORMAT")
+            && !["pretty", "json"].contains(&format)
+        {
+            let problem = "TOKENHOUSE_LOG_FORMAT must be pretty or json";
+            self.problems.push(problem.to_owned());
+        }
         if self.get("TOKENHOUSE_SMTP_URL").is_some() {
             tracing::warn!(
                 setting = "TOKENHOUSE_SMTP_URL",
@@ -359,12 +304,9 @@ impl RawSettings {
         name: &str,
         check: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        if !self.values.contains_key(name) {
-            let what = SETTINGS
-                .iter()
-                .find(|(known, _)| *known == name)
-                .map_or("", |(_, what)| what);
-            self.problems.push(format!("{name} is missing: {what}"));
+        if self.value(name).is_none() {
+            let about = setting(name).map_or("", |setting| setting.about);
+            self.problems.push(format!("{name} is missing: {about}"));
         }
         self.optional(name, check)
     }
@@ -374,8 +316,7 @@ impl RawSettings {
         name: &str,
         check: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let value = self.values.get(name)?;
-        match check(value) {
+        match check(self.value(name)?) {
             Ok(value) => Some(value),
             Err(problem) => {
                 self.problems.push(format!("{name} {problem}"));

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::ConfigFile;
 use crate::{
-    config::{LogFormat, SETTINGS},
+    config::{LogFormat, SETTINGS, Setting},
     infrastructure::clock::SystemClock,
     server::{self, Server},
 };
@@ -22,8 +22,14 @@ pub(super) struct Serve {
 
 fn after_help() -> String {
     let mut text = "Settings (X_FILE reads the secret X from a file):\n".to_owned();
-    for (name, what) in SETTINGS {
-        text.push_str(&format!("  {name:<36} {what}\n"));
+    for setting in SETTINGS {
+        let Setting {
+            name,
+            about,
+            absent,
+            ..
+        } = setting;
+        text.push_str(&format!("  {name:<36} {about} ({absent})\n"));
     }
     text.push_str("\nExamples:\n  tokenhouse migrate up && tokenhouse serve\n  tokenhouse serve --config /etc/tokenhouse.toml");
     text
