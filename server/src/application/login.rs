@@ -23,6 +23,7 @@ use crate::{
         id::UserId,
         password::{Password, PasswordHash},
         session::Session,
+        sign_in_failure::SignInFailure,
         tenant::TenantScope,
         timestamp::Timestamp,
         user::{User, UserState},
@@ -121,14 +122,14 @@ pub async fn authenticate(
     now: Timestamp,
 ) -> Result<Option<User>, Error> {
     // What can be no password of anyone is refused without work; its length says nothing of users.
-    let failed = |user: Option<UserId>, reason: &str| {
-        let mut event = Event::new(EventKind::SignInFailed).detail("reason", reason);
+    let failed = |user: Option<UserId>, failure: SignInFailure| {
+        let mut event = Event::new(EventKind::SignInFailed).detail("reason", failure.reason());
         event.target = user.map(|user| user.to_string());
         audit::note(app, tenant, Actor::Anonymous, event, now);
         Ok(None)
     };
     let Ok(password) = Password::present(command.password) else {
-        return failed(None, "not a password");
+        return failed(None, SignInFailure::NotAPassword);
     };
     let found = match EmailAddress::parse(&command.email) {
         Ok(email) => app.store.view(tenant).await?.user_by_email(&email).await?,
@@ -147,9 +148,9 @@ pub async fn authenticate(
             }
             Ok(Some(user))
         }
-        (_, None) => failed(None, "unknown address"),
-        (Verdict::Fits { .. }, Some(user)) => failed(Some(user.id), "disabled"),
-        (_, Some(user)) => failed(Some(user.id), "wrong password"),
+        (_, None) => failed(None, SignInFailure::UnknownAddress),
+        (Verdict::Fits { .. }, Some(user)) => failed(Some(user.id), SignInFailure::Disabled),
+        (_, Some(user)) => failed(Some(user.id), SignInFailure::WrongPassword),
     }
 }
 

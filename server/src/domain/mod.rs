@@ -30,6 +30,7 @@ pub mod role;
 pub mod scope;
 pub mod secret;
 pub mod session;
+pub mod sign_in_failure;
 pub mod signing_key;
 pub mod tenant;
 pub mod tenant_scope;

@@ -6,12 +6,14 @@ use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family},
 };
+use serde_json::Value;
 
 use super::MetricsBuilder;
 use crate::{
     application::ports::AuditLog,
     domain::{
         audit::{Entry, EventKind},
+        sign_in_failure::SignInFailure,
         tenant::TenantScope,
     },
 };
@@ -33,6 +35,14 @@ struct Outcome {
     outcome: Cow<'static, str>,
 }
 
+const SUCCESS: &str = "success";
+
+fn outcome(reason: &str) -> Outcome {
+    Outcome {
+        outcome: reason.replace(' ', "_").into(),
+    }
+}
+
 impl std::fmt::Debug for MeteredAudit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MeteredAudit").finish_non_exhaustive()
@@ -46,7 +56,11 @@ impl MeteredAudit {
         for kind in EventKind::ALL {
             drop(events.get_or_create(&Event { event: kind.name() }));
         }
-        let sign_ins = Family::default();
+        let sign_ins = Family::<Outcome, Counter>::default();
+        let failures = SignInFailure::ALL.map(|failure| outcome(failure.reason()));
+        for outcome in failures.into_iter().chain([outcome(SUCCESS)]) {
+            drop(sign_ins.get_or_create(&outcome));
+        }
         metrics.add("events", "Events of the audit log, by kind", events.clone());
         metrics.add(
             "sign_ins",
@@ -67,17 +81,17 @@ impl MeteredAudit {
         self.events
             .get_or_create(&Event { event: kind.name() })
             .inc();
-        let outcome =
-            match kind {
-                EventKind::UserSignedIn => Some(Cow::Borrowed("success")),
-                // Reasons are constants of ours, not what somebody typed.
-                EventKind::SignInFailed => entry.event.details.get("reason").map(|reason| {
-                    Cow::Owned(reason.as_str().unwrap_or_default().replace(' ', "_"))
-                }),
-                _ => None,
-            };
+        let outcome = match kind {
+            EventKind::UserSignedIn => Some(outcome(SUCCESS)),
+            // Reasons are constants of ours, not what somebody typed.
+            EventKind::SignInFailed => {
+                let reason = entry.event.details.get("reason");
+                reason.and_then(Value::as_str).map(outcome)
+            }
+            _ => None,
+        };
         if let Some(outcome) = outcome {
-            self.sign_ins.get_or_create(&Outcome { outcome }).inc();
+            self.sign_ins.get_or_create(&outcome).inc();
         }
     }
 }

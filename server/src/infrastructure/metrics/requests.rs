@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    ops::Deref,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -80,6 +81,21 @@ impl Requests {
         );
     }
 
+    /// Errors begin at zero, before the first of an operation: a rate can't tell the first of a counter that
+    /// came out of nowhere.
+    fn begin(&self, operation: &Operation) {
+        for status in [500, 503] {
+            drop(self.count_of(operation, status));
+        }
+    }
+
+    fn count_of(&self, operation: &Operation, status: u16) -> impl Deref<Target = Counter> + '_ {
+        self.answered.get_or_create(&Outcome {
+            operation: operation.operation.clone(),
+            status,
+        })
+    }
+
     pub(super) fn asked(&self) {
         self.in_flight.inc();
     }
@@ -89,18 +105,15 @@ impl Requests {
     }
 
     pub(super) fn answered(&self, answered: &Answered<'_>) {
-        let operation = answered.operation.clone();
-        self.took
-            .get_or_create(&Operation {
-                operation: operation.clone(),
-            })
-            .observe(answered.took.as_secs_f64());
-        self.answered
-            .get_or_create(&Outcome {
-                operation,
-                status: answered.status,
-            })
-            .inc();
+        let operation = Operation {
+            operation: answered.operation.clone(),
+        };
+        if self.took.get(&operation).is_none() {
+            self.begin(&operation);
+        }
+        let took = answered.took.as_secs_f64();
+        self.took.get_or_create(&operation).observe(took);
+        self.count_of(&operation, answered.status).inc();
         // What isn't there may be anybody's invention.
         if let Some(tenant) = answered.tenant.filter(|_| answered.status != 404) {
             let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
