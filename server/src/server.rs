@@ -251,6 +251,7 @@ async fn assemble(
         None => (Arc::new(DatabaseRotations::new(database)), None, None),
         Some(address) => {
             let (redis, arrival) = waiting::for_redis(address, &entropy).await?;
+            redis.register(&mut metrics);
             dependencies.push(Arc::new(redis.clone()));
             let floors = FloorWriter::start(
                 Arc::new(DatabaseFloors::new(database)),

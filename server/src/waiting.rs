@@ -25,12 +25,15 @@ pub(crate) async fn for_the_database(
     let mut backoff = Backoff::default();
     let mut told = String::new();
     loop {
-        let missing = match attempt(url).await {
-            Attempt::Open(database) => return Ok(database),
+        let (missing, health) = match attempt(url).await {
+            Attempt::Open(database) => {
+                warn_if_unbound(&database);
+                return Ok(database);
+            }
             Attempt::Failed(error) => return Err(error),
-            Attempt::Missing(error) => format!("{error:#}"),
+            Attempt::Missing(error, health) => (format!("{error:#}"), health),
         };
-        start.waits(Health::Down("unreachable".into()));
+        start.waits(health);
         if missing != told {
             tracing::warn!(error = missing, "the database is waited for");
             told = missing;
@@ -41,7 +44,7 @@ pub(crate) async fn for_the_database(
 
 enum Attempt {
     Open(Database),
-    Missing(anyhow::Error),
+    Missing(anyhow::Error, Health),
     Failed(anyhow::Error),
 }
 
@@ -50,10 +53,10 @@ async fn attempt(url: &str) -> Attempt {
     let database = match opened {
         Ok(database) => database,
         Err(problem) => {
-            let passes = problem.may_pass();
+            let (passes, short) = (problem.may_pass(), problem.in_short());
             let error = anyhow::Error::from(problem).context("the database can't be opened");
             return match passes {
-                true => Attempt::Missing(error),
+                true => Attempt::Missing(error, Health::Down(short.into())),
                 false => Attempt::Failed(error),
             };
         }
@@ -68,9 +71,22 @@ async fn attempt(url: &str) -> Attempt {
             }
             Attempt::Open(database)
         }
-        // It went away again in the meantime.
-        Err(problem) if database.check().await != Health::Up => Attempt::Missing(problem.into()),
-        Err(problem) => Attempt::Failed(problem.into()),
+        Err(problem) => match database.check().await {
+            // It went away again in the meantime.
+            gone @ Health::Down(_) => Attempt::Missing(problem.into(), gone),
+            Health::Up | Health::Degraded(_) => Attempt::Failed(problem.into()),
+        },
+    }
+}
+
+/// Says it at each start: everything works, so that nobody would notice before an auditor does.
+fn warn_if_unbound(database: &Database) {
+    if let Some(role) = database.unbound_role() {
+        tracing::warn!(
+            role,
+            "row-level security doesn't bind the database's role, which is a superuser or has BYPASSRLS: one of \
+             the locks between tenants is open; connect as a role that is made with NOSUPERUSER NOBYPASSRLS"
+        );
     }
 }
 

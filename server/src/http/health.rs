@@ -96,8 +96,29 @@ impl Readiness {
     async fn report(&self) -> (bool, Value) {
         let found = self.check().await;
         let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = since.clone();
         let draining = self.draining.load(Ordering::Relaxed);
-        report(&found, draining, &mut since, self.app.now())
+        let report = report(&found, draining, &mut since, self.app.now());
+        drop(since);
+        tell_changes(&found, |name| before.contains_key(name));
+        report
+    }
+}
+
+/// Says what stopped being as it should, and what is again: once, where each failing request would be
+/// one of many.
+fn tell_changes(found: &[(&'static str, Health)], was_troubled: impl Fn(&str) -> bool) {
+    for (dependency, health) in found {
+        match (was_troubled(dependency), health) {
+            (false, Health::Down(reason)) => {
+                tracing::error!(dependency, reason = &**reason, "a dependency is down");
+            }
+            (false, Health::Degraded(reason)) => {
+                tracing::warn!(dependency, reason = &**reason, "a dependency is degraded");
+            }
+            (true, Health::Up) => tracing::info!(dependency, "a dependency is up again"),
+            (false, Health::Up) | (true, Health::Down(_) | Health::Degraded(_)) => {}
+        }
     }
 }
 

@@ -10,6 +10,7 @@ pub mod entropy;
 pub mod metrics;
 pub mod outbound;
 pub mod redis;
+pub mod refused_writes;
 pub mod tenant_sweeper;
 pub mod tls;
 pub mod views;

@@ -63,7 +63,9 @@ pub fn start(
         LogFormat::Json => output
             .json()
             .flatten_event(true)
+            // It has all that the list of spans would say again.
             .with_current_span(true)
+            .with_span_list(false)
             .with_filter(filter)
             .boxed(),
         LogFormat::Pretty => output.with_target(false).with_filter(filter).boxed(),

@@ -5,7 +5,11 @@ use sea_orm::{ConnectionTrait, DatabaseConnection};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::harness::{Answer, Installation, PASSWORD, Session, Tenant, store_url, unique, until};
+use crate::{
+    harness::{Answer, Installation, PASSWORD, Session, Tenant, store_url, unique, until},
+    own_redis::redis_at,
+    process::free_port,
+};
 
 /// A database of a test's own, so that it can be changed as a whole.
 struct OwnDatabase {
@@ -74,12 +78,12 @@ async fn management(installation: &Installation, path: &str) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-/// What `/readyz` says of the database, when it says that the instance stays in service.
-async fn reason(installation: &Installation) -> Option<String> {
+/// What `/readyz` says of a store, when it says that the instance stays in service.
+async fn reason(installation: &Installation, store: &str) -> Option<String> {
     let (status, text) = management(installation, "/readyz").await;
     assert_eq!(status, 200, "{text}");
     let report: Value = serde_json::from_str(&text).unwrap();
-    let reason = report["reasons"]["database"].as_str().map(str::to_owned);
+    let reason = report["reasons"][store].as_str().map(str::to_owned);
     let status = if reason.is_some() {
         "degraded"
     } else {
@@ -89,13 +93,11 @@ async fn reason(installation: &Installation) -> Option<String> {
     reason
 }
 
-async fn refused_writes(installation: &Installation, reason: &str) -> f64 {
+async fn refused_writes(installation: &Installation, store: &str, reason: &str) -> f64 {
     let (_, text) = management(installation, "/metrics").await;
-    assert!(
-        text.contains("tokenhouse_dependency_up{dependency=\"database\"} 1"),
-        "{text}"
-    );
-    let name = format!("tokenhouse_database_writes_refused_total{{reason=\"{reason}\"}} ");
+    let up = format!("tokenhouse_dependency_up{{dependency=\"{store}\"}} 1");
+    assert!(text.contains(&up), "{text}");
+    let name = format!("tokenhouse_{store}_writes_refused_total{{reason=\"{reason}\"}} ");
     let line = text.lines().find_map(|line| line.strip_prefix(&name));
     line.unwrap().parse().unwrap()
 }
@@ -161,7 +163,7 @@ async fn a_read_only_postgres(redis: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let installation = Installation::with_stores(folder, &database.url, redis).await;
     let before = Before::of(&installation).await;
-    assert_eq!(reason(&installation).await, None);
+    assert_eq!(reason(&installation, "database").await, None);
 
     database.set_read_only(true).await;
     before.assert_writes_are_refused().await;
@@ -172,9 +174,9 @@ async fn a_read_only_postgres(redis: Option<&str>) {
         // The hot state is elsewhere, and the floor waits for the database.
         Some(_) => assert_eq!(refresh.status, StatusCode::OK, "{refresh:?}"),
     }
-    let said = reason(&installation).await.expect("degraded");
+    let said = reason(&installation, "database").await.expect("degraded");
     assert!(said.starts_with("read-only since 2"), "{said}");
-    assert!(refused_writes(&installation, "read_only").await >= 3.0);
+    assert!(refused_writes(&installation, "database", "read_only").await >= 3.0);
 
     database.set_read_only(false).await;
     until("the database takes writes", async || {
@@ -182,7 +184,7 @@ async fn a_read_only_postgres(redis: Option<&str>) {
     })
     .await;
     assert_eq!(before.refresh().await.status, StatusCode::OK);
-    assert_eq!(reason(&installation).await, None);
+    assert_eq!(reason(&installation, "database").await, None);
     drop(installation);
     database.drop().await;
 }
@@ -223,9 +225,9 @@ async fn a_full_postgres_serves_reads() {
     before.assert_writes_are_refused().await;
     before.assert_reads().await;
     assert_unavailable(&before.refresh().await);
-    let said = reason(&installation).await.expect("degraded");
+    let said = reason(&installation, "database").await.expect("degraded");
     assert!(said.starts_with("without room since 2"), "{said}");
-    assert!(refused_writes(&installation, "full").await >= 4.0);
+    assert!(refused_writes(&installation, "database", "full").await >= 4.0);
 
     for table in tables {
         run(&format!("DROP TRIGGER no_room ON {table}")).await;
@@ -235,4 +237,39 @@ async fn a_full_postgres_serves_reads() {
     owner.close().await.unwrap();
     drop(installation);
     database.drop().await;
+}
+
+/// Records are kept, and new ones refused: to drop the old ones would forget what was used.
+#[tokio::test]
+async fn a_full_redis_refuses_refreshes_and_says_so() {
+    let (port, data) = (free_port(), tempfile::tempdir().unwrap());
+    let url = format!("redis://127.0.0.1:{port}");
+    let _redis = redis_at(port, data.path(), &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}/tokenhouse.db", folder.path().display());
+    let installation = Installation::with_stores(folder, &database, Some(&url)).await;
+    let before = Before::of(&installation).await;
+    until("Redis is there", async || {
+        let (status, _) = management(&installation, "/readyz").await;
+        (status == 200).then_some(())
+    })
+    .await;
+    let admin = redis::Client::open(url).unwrap();
+    let mut admin = admin.get_multiplexed_async_connection().await.unwrap();
+    let mut set_memory = async |bytes: &str| {
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg("maxmemory").arg(bytes);
+        let () = set.query_async(&mut admin).await.unwrap();
+    };
+
+    set_memory("1").await;
+    assert_unavailable(&before.refresh().await);
+    before.assert_reads().await;
+    assert_eq!(before.login().await.status, StatusCode::OK);
+    let said = reason(&installation, "redis").await.expect("degraded");
+    assert!(said.starts_with("full since 2"), "{said}");
+    assert!(refused_writes(&installation, "redis", "full").await >= 1.0);
+
+    set_memory("0").await;
+    assert_eq!(before.refresh().await.status, StatusCode::OK);
 }

@@ -9,6 +9,7 @@ use tokio::process::{Child, Command};
 
 use crate::{
     harness::{Client, Installation, until},
+    own_redis::redis_at,
     process::{PATIENCE, command, free_port, settings, terminate},
 };
 
@@ -34,18 +35,6 @@ async fn until_ready(port: u16) {
     .await;
 }
 
-async fn redis_at(port: u16, folder: &TempDir) -> Child {
-    Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--save", "", "--port"])
-        .arg(port.to_string())
-        .arg("--dir")
-        .arg(folder.path())
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("redis-server runs: cargo xtask test says what is missing")
-}
-
 #[tokio::test]
 async fn without_redis_at_the_start_all_but_refreshes_is_served_until_it_comes() {
     let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
@@ -68,7 +57,7 @@ async fn without_redis_at_the_start_all_but_refreshes_is_served_until_it_comes()
     refused.assert_problem(503, "unavailable");
     assert!(refused.header("retry-after").parse::<u32>().unwrap() >= 1);
 
-    let _redis = redis_at(port, &data).await;
+    let _redis = redis_at(port, data.path(), &[]);
     for instance in &installation.instances {
         until_ready(instance.management_address.port()).await;
     }
@@ -90,15 +79,8 @@ async fn a_redis_that_comes_later_is_looked_at_before_it_is_used() {
     let tenant = installation.tenant().await;
     let session = tenant.session().await;
     let management = installation.instances[0].management_address.port();
-    let mut forgetful = Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--save", "", "--port"])
-        .arg(port.to_string())
-        .args(["--maxmemory-policy", "allkeys-lru", "--dir"])
-        .arg(data.path())
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+    let evicting = ["--maxmemory-policy", "allkeys-lru"];
+    let mut forgetful = redis_at(port, data.path(), &evicting);
     until("it is looked at", async || {
         let (_, said) = probe(management, "/readyz").await;
         let reason = said["reasons"]["redis"].as_str().unwrap_or_default();
@@ -109,7 +91,7 @@ async fn a_redis_that_comes_later_is_looked_at_before_it_is_used() {
     refused.assert_problem(503, "unavailable");
 
     forgetful.kill().await.unwrap();
-    let _redis = redis_at(port, &data).await;
+    let _redis = redis_at(port, data.path(), &[]);
     until_ready(management).await;
     let refreshed = tenant.refresh(0, &session.refresh_token).await;
     assert_eq!(refreshed.status, StatusCode::OK, "{refreshed:?}");

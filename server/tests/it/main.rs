@@ -21,6 +21,7 @@ mod metrics;
 mod name_server;
 mod oidc;
 mod outage;
+mod own_redis;
 mod process;
 mod readme;
 mod refresh;

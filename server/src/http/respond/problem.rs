@@ -199,7 +199,8 @@ impl From<Error> for Problem {
                 ..Self::new(Kind::Overloaded)
             },
             Error::Store(StoreError::Unavailable(_) | StoreError::Contended(_)) => {
-                log_chain(&error);
+                // One of many, of a store whose trouble is told once and shown by readiness.
+                tracing::warn!(error = chain(&error), "a request failed");
                 Self::unavailable()
             }
             // The same request is being carried out, and its answer could not be read yet.
@@ -210,14 +211,15 @@ impl From<Error> for Problem {
             Error::Store(StoreError::Conflict("foreign_key")) => Self::new(Kind::NotFound),
             Error::Store(StoreError::Conflict(_) | StoreError::Corrupt { .. })
             | Error::Crypto(_) => {
-                log_chain(&error);
+                tracing::error!(error = chain(&error), "a request failed");
                 Self::new(Kind::Internal)
             }
         }
     }
 }
 
-fn log_chain(error: &Error) {
+/// An error and its causes, for the log.
+fn chain(error: &Error) -> String {
     let mut chain = String::new();
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
@@ -227,7 +229,7 @@ fn log_chain(error: &Error) {
         chain.push_str(&error.to_string());
         cause = error.source();
     }
-    tracing::error!(error = chain, "a request failed");
+    chain
 }
 
 /// A problem document (RFC 9457).

@@ -1,15 +1,25 @@
 //! Connections and how the two databases are set up.
 
-use std::{sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        postgres::PgConnectOptions,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{address, error::WriteRefusal, faults::Faults, unfit::NoConnection};
+use super::{
+    address::{self, BadAddress},
+    error::WriteRefusal,
+    faults::Faults,
+    first_look::{self, Role},
+    live::on_a_live_connection,
+    unfit::{self, NoConnection},
+};
 use crate::{
     application::ports::{Dependency, Health},
     infrastructure::metrics::MetricsBuilder,
@@ -22,6 +32,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// What we are called in `pg_stat_activity`, unless the address says otherwise.
+const APPLICATION_NAME: &str = "tokenhouse";
 
 /// The SQL that a database speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +51,9 @@ pub struct Database {
     /// own waiting sleeps and polls.
     turn: Arc<Mutex<()>>,
     faults: Arc<Faults>,
+    /// For messages: without the password of the address.
+    host: Arc<str>,
+    role: Option<Role>,
 }
 
 impl Database {
@@ -49,6 +64,13 @@ impl Database {
 
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// The role, when row-level security doesn't bind it. A superuser's queries are kept in their
+    /// tenant by the queries alone.
+    pub fn unbound_role(&self) -> Option<&str> {
+        let role = self.role.as_ref().filter(|role| role.unbound);
+        role.map(|role| role.name.as_str())
     }
 
     /// Adds what is known of the pool.
@@ -66,15 +88,19 @@ impl Database {
                     .into()
             },
         );
-        let most = match self.dialect {
-            Dialect::Sqlite => SQLITE_CONNECTIONS,
-            Dialect::Postgres => POSTGRES_CONNECTIONS,
-        };
+        let most = f64::from(self.most_connections());
         metrics.sample(
             "database_connections_max",
             "Connections to the database that an instance opens at most",
-            move || vec![(None, f64::from(most))],
+            move || vec![(None, most)],
         );
+    }
+
+    fn most_connections(&self) -> u32 {
+        match self.dialect {
+            Dialect::Sqlite => SQLITE_CONNECTIONS,
+            Dialect::Postgres => POSTGRES_CONNECTIONS,
+        }
     }
 
     pub(super) fn faults(&self) -> &Arc<Faults> {
@@ -88,9 +114,17 @@ impl Database {
             return Ok(true);
         }
         let query = "SELECT current_setting('transaction_read_only') = 'off' AS writable";
-        let statement = Statement::from_string(DbBackend::Postgres, query);
-        let row = self.connection.query_one_raw(statement).await?;
+        let statement = || Statement::from_string(DbBackend::Postgres, query);
+        let row = on_a_live_connection(|| self.connection.query_one_raw(statement())).await?;
         row.map_or(Ok(true), |row| row.try_get("", "writable"))
+    }
+
+    /// Why it didn't answer in time: it, or nobody could ask it.
+    fn why_late(&self) -> &'static str {
+        match self.open_and_idle() {
+            (open, 0) if open >= self.most_connections() => "busy: all connections are in use",
+            _ => "unreachable",
+        }
     }
 
     fn open_and_idle(&self) -> (u32, u32) {
@@ -127,29 +161,26 @@ pub async fn connect(url: &str) -> Result<Database, NoConnection> {
         // A ping before every use would double the round trips of a read; begin tries again
         // when it meets a dead connection.
         .test_before_acquire(false);
-    if url.starts_with("sqlite:") {
-        options
-            .max_connections(SQLITE_CONNECTIONS)
-            .map_sqlx_sqlite_opts(|sqlite| {
-                sqlite
-                    .create_if_missing(true)
-                    .foreign_keys(true)
-                    .busy_timeout(BUSY_TIMEOUT)
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Normal)
-            });
+    let host = unfit::host(url);
+    let role = if url.starts_with("sqlite:") {
+        set_up_sqlite(&mut options);
+        None
     } else {
+        let postgres = postgres_options(url)?;
+        let looked = first_look::look(&postgres).await;
+        let role = looked.map_err(|error| NoConnection::of(Arc::new(error), &host))?;
         options
             .max_connections(POSTGRES_CONNECTIONS)
             .statement_timeout(STATEMENT_TIMEOUT)
-            .map_sqlx_postgres_opts({
-                let mode = address::ssl_mode(url);
-                move |postgres| postgres.ssl_mode(mode)
+            .map_sqlx_postgres_opts(move |as_parsed| {
+                let named = as_parsed.ssl_mode(postgres.get_ssl_mode());
+                named.application_name(postgres.get_application_name().unwrap_or(APPLICATION_NAME))
             });
-    }
+        Some(role)
+    };
     let connection = sea_orm::Database::connect(options)
         .await
-        .map_err(|error| NoConnection::of(error, url))?;
+        .map_err(|error| unfit::opening(&error, &host))?;
     let dialect = match connection.get_database_backend() {
         DbBackend::Postgres => Dialect::Postgres,
         _ => Dialect::Sqlite,
@@ -159,6 +190,31 @@ pub async fn connect(url: &str) -> Result<Database, NoConnection> {
         dialect,
         turn: Arc::default(),
         faults: Arc::default(),
+        host: host.into(),
+        role,
+    })
+}
+
+fn set_up_sqlite(options: &mut ConnectOptions) {
+    options
+        .max_connections(SQLITE_CONNECTIONS)
+        .map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .create_if_missing(true)
+                .foreign_keys(true)
+                .busy_timeout(BUSY_TIMEOUT)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Normal)
+        });
+}
+
+fn postgres_options(url: &str) -> Result<PgConnectOptions, BadAddress> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| BadAddress::NotAUrl("a parameter has no such value".to_owned()))?
+        .ssl_mode(address::ssl_mode(url));
+    Ok(match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name(APPLICATION_NAME),
     })
 }
 
@@ -173,7 +229,11 @@ impl Dependency for Database {
             Ok(Ok(false)) => return Health::Degraded("read-only".into()),
             Ok(Ok(true)) if self.dialect == Dialect::Postgres => self.faults.forget_read_only(),
             Ok(Ok(true)) => {}
-            Ok(Err(_)) | Err(_) => return Health::Down("unreachable".into()),
+            Ok(Err(error)) => {
+                let why = unfit::no_connection(&error, &self.host);
+                return Health::Down(why.map_or("unreachable", |why| why.in_short()).into());
+            }
+            Err(_elapsed) => return Health::Down(self.why_late().into()),
         }
         // Every instance has the same database: to take this one out would help nobody.
         match self.faults.lately() {

@@ -62,16 +62,6 @@ pub(super) enum WriteRefusal {
     ReadOnly,
 }
 
-impl WriteRefusal {
-    /// For metrics and the log.
-    pub(super) fn reason(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::ReadOnly => "read_only",
-        }
-    }
-}
-
 /// The cause in the log: the refusal in our words, then in those of the database.
 #[derive(Debug, thiserror::Error)]
 #[error("{refusal}")]

@@ -15,13 +15,11 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::{
     connection::{Database, Dialect},
-    error::{is_lost_connection, store_error},
+    error::store_error,
     faults::{Faults, Noted},
+    live::on_a_live_connection,
 };
 use crate::{application::error::StoreError, domain::id::TenantId};
-
-/// After a restart of Postgres every pooled connection may be dead. Each try discards one.
-const BEGIN_TRIES: u32 = 20;
 
 /// What a transaction is begun for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +52,9 @@ impl TenantTx {
             Access::Read => None,
             Access::Write => db.turn_to_write().await,
         };
-        let mut tries = 1;
-        let tx = loop {
-            match begin(db, tenant, access).await {
-                Ok(tx) => break tx,
-                Err(error) if is_lost_connection(&error) && tries < BEGIN_TRIES => tries += 1,
-                Err(error) => return Err(db.faults().store_error(error)),
-            }
-        };
+        let tx = on_a_live_connection(|| begin(db, tenant, access))
+            .await
+            .noted_by(db.faults())?;
         Ok(Self {
             tx,
             tenant,

@@ -11,6 +11,7 @@ use super::{
     connection::Database,
     faults::Noted,
     keys::first_due_at,
+    live::on_a_live_connection,
     row::{Row, time},
     tenant_tx::{Access, TenantTx},
 };
@@ -124,10 +125,13 @@ impl Tenants for DatabaseTenants {
 
     async fn by_slug(&self, slug: &Slug) -> Result<Option<Tenant>, StoreError> {
         // One query: what a tenant holds must not be of another moment than the tenant.
-        let found = tenant::Entity::find()
-            .filter(tenant::Column::Slug.eq(slug.as_str()))
-            .find_with_related(host::Entity)
-            .all(self.db.connection())
+        let query = || {
+            tenant::Entity::find()
+                .filter(tenant::Column::Slug.eq(slug.as_str()))
+                .find_with_related(host::Entity)
+                .all(self.db.connection())
+        };
+        let found = on_a_live_connection(query)
             .await
             .noted_by(self.db.faults())?;
         found
@@ -138,9 +142,12 @@ impl Tenants for DatabaseTenants {
     }
 
     async fn slug_at(&self, domain: &DomainName) -> Result<Option<Slug>, StoreError> {
-        let found = host::Entity::find_by_id(domain.as_str())
-            .find_also_related(tenant::Entity)
-            .one(self.db.connection())
+        let query = || {
+            host::Entity::find_by_id(domain.as_str())
+                .find_also_related(tenant::Entity)
+                .one(self.db.connection())
+        };
+        let found = on_a_live_connection(query)
             .await
             .noted_by(self.db.faults())?;
         let owner = found.and_then(|(_, owner)| owner);

@@ -1,5 +1,7 @@
 //! Why there is no connection to a database, in words that say what to do.
 
+use std::sync::Arc;
+
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 use super::address::BadAddress;
@@ -15,7 +17,17 @@ pub enum NoConnection {
     Unreachable {
         host: String,
         #[source]
-        cause: DbErr,
+        cause: Arc<sqlx::Error>,
+    },
+    /// Others have all connections: waiting may help.
+    #[error(
+        "{host} has no connection left for us: each instance opens up to 16, so raise \
+         max_connections or run fewer instances"
+    )]
+    Crowded {
+        host: String,
+        #[source]
+        cause: Arc<sqlx::Error>,
     },
     #[error(
         "{host} has no TLS: turn it on there, or, in a network that you trust, set sslmode=disable"
@@ -33,63 +45,98 @@ pub enum NoConnection {
     WrongName { host: String },
     #[error("the certificate of {host} has expired or isn't valid yet")]
     NotNow { host: String },
+    #[error("{host} refuses our user or password")]
+    BadCredentials {
+        host: String,
+        #[source]
+        cause: Arc<sqlx::Error>,
+    },
     /// It answers, and doesn't want us: waiting doesn't help.
-    #[error("{host} refuses")]
+    #[error("{host} refuses us")]
     Refused {
         host: String,
         #[source]
-        cause: DbErr,
+        cause: Arc<sqlx::Error>,
     },
 }
 
 impl NoConnection {
-    /// What an attempt to connect to `url` failed of.
-    pub(super) fn of(cause: DbErr, url: &str) -> Self {
-        let host = host(url);
-        // The library's error doesn't name this one as its source.
-        let of_connection = match &cause {
-            DbErr::Conn(RuntimeErr::SqlxError(error)) => Some(error.as_ref()),
-            _ => None,
-        };
-        match of_connection.and_then(|error| certificate_trouble(error)) {
+    /// What an attempt to connect to `host` failed of.
+    pub(super) fn of(cause: Arc<sqlx::Error>, host: &str) -> Self {
+        let host = host.to_owned();
+        match certificate_trouble(cause.as_ref()) {
             Some(CertificateTrouble::UnknownAuthority) => return Self::UnknownAuthority { host },
             Some(CertificateTrouble::WrongName) => return Self::WrongName { host },
             Some(CertificateTrouble::NotNow) => return Self::NotNow { host },
             Some(CertificateTrouble::Other) => return Self::Refused { host, cause },
             None => {}
         }
-        match &cause {
-            DbErr::Conn(RuntimeErr::SqlxError(error)) => match error.as_ref() {
-                // The library's only words for a server that answers N to the wish for TLS.
-                sqlx::Error::Tls(text) if text.to_string().contains("not support TLS") => {
-                    Self::NoTls { host }
-                }
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => {
-                    Self::Unreachable { host, cause }
-                }
-                sqlx::Error::Database(answer) if may_pass(answer.code().as_deref()) => {
-                    Self::Unreachable { host, cause }
-                }
+        match cause.as_ref() {
+            // The library's only words for a server that answers N to the wish for TLS.
+            sqlx::Error::Tls(text) if text.to_string().contains("not support TLS") => {
+                Self::NoTls { host }
+            }
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => {
+                Self::Unreachable { host, cause }
+            }
+            sqlx::Error::Database(answer) => match answer.code().as_deref() {
+                // Starting up or shutting down.
+                Some("57P01" | "57P02" | "57P03") => Self::Unreachable { host, cause },
+                // too_many_connections, configuration_limit_exceeded
+                Some("53300" | "53400") => Self::Crowded { host, cause },
+                // invalid_authorization_specification, invalid_password
+                Some("28000" | "28P01") => Self::BadCredentials { host, cause },
                 _ => Self::Refused { host, cause },
             },
-            DbErr::ConnectionAcquire(_) => Self::Unreachable { host, cause },
             _ => Self::Refused { host, cause },
         }
     }
 
     /// Whether the same attempt may succeed later without anybody changing a setting.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Crowded { .. })
+    }
+
+    /// For `/readyz`, in front of since when.
+    pub fn in_short(&self) -> &'static str {
+        match self {
+            Self::Address(_) => "at an address that can't be used",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Crowded { .. } => "out of connections",
+            Self::NoTls { .. } => "without TLS",
+            Self::UnknownAuthority { .. } => "with a certificate of an unknown authority",
+            Self::WrongName { .. } => "with a certificate for another host",
+            Self::NotNow { .. } => "with a certificate that is not valid now",
+            Self::BadCredentials { .. } => "refusing our user or password",
+            Self::Refused { .. } => "refusing us",
+        }
     }
 }
 
-/// Starting up, shutting down, or with too many clients.
-fn may_pass(code: Option<&str>) -> bool {
-    matches!(code, Some("57P01" | "57P02" | "57P03" | "53300" | "53400"))
+/// Why there is no pool of connections to `host`.
+pub(super) fn opening(error: &DbErr, host: &str) -> NoConnection {
+    no_connection(error, host).unwrap_or_else(|| {
+        // The pool gave up, for reasons it had and didn't keep.
+        let cause = Arc::new(sqlx::Error::PoolTimedOut);
+        NoConnection::Unreachable {
+            host: host.to_owned(),
+            cause,
+        }
+    })
 }
 
-/// The host and port, or what else there is to name.
-fn host(url: &str) -> String {
+/// Why the pool could make no connection to `host`; none when the statement is at fault.
+pub(super) fn no_connection(error: &DbErr, host: &str) -> Option<NoConnection> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(cause)) => {
+            Some(NoConnection::of(Arc::clone(cause), host))
+        }
+        _ => None,
+    }
+}
+
+/// The host and port of an address, or what else there is to name.
+pub(super) fn host(url: &str) -> String {
     match url::Url::parse(url) {
         Ok(url) if url.scheme() != "sqlite" => {
             let host = url.host_str().filter(|host| !host.is_empty());

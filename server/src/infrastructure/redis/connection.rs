@@ -12,10 +12,13 @@ use async_trait::async_trait;
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value, aio::ConnectionLike};
 use tracing::Instrument;
 
-use super::{address::RedisAddress, primary::Primary, unfit::RedisUnfit};
-use crate::application::{
-    error::StoreError,
-    ports::{Dependency, Health},
+use super::{address::RedisAddress, primary::Primary, refusal::WriteRefusal, unfit::RedisUnfit};
+use crate::{
+    application::{
+        error::StoreError,
+        ports::{Dependency, Health},
+    },
+    infrastructure::{metrics::MetricsBuilder, refused_writes::RefusedWrites},
 };
 
 /// The only policy under which a full Redis refuses new records instead of dropping old ones.
@@ -27,6 +30,7 @@ pub struct RedisConnection {
     primary: Arc<Primary>,
     /// Whether this Redis was looked at and forgets nothing that it was told.
     fit: Arc<AtomicBool>,
+    refused: Arc<RefusedWrites<WriteRefusal>>,
 }
 
 impl fmt::Debug for RedisConnection {
@@ -55,7 +59,16 @@ impl RedisConnection {
         Ok(Self {
             primary,
             fit: Arc::default(),
+            refused: Arc::default(),
         })
+    }
+
+    pub fn register(&self, metrics: &mut MetricsBuilder) {
+        self.refused.register(
+            metrics,
+            "redis_writes_refused",
+            "Writes that Redis refused because it is full, can't save, or has too few replicas",
+        );
     }
 
     /// Looks at the Redis that is there now: how it is set up, and whether it would forget what it
@@ -83,6 +96,9 @@ impl RedisConnection {
             snapshots: self.setting("save").await,
             replicas: field(&info, "connected_slaves").and_then(|count| count.parse().ok()),
         };
+        if field(&info, "redis_mode").as_deref() == Some("cluster") {
+            return Err(RedisUnfit::Cluster);
+        }
         match &findings.eviction_policy {
             Some(policy) if policy != SAFE_POLICY => Err(RedisUnfit::Evicts(policy.clone())),
             _ => {
@@ -119,10 +135,13 @@ impl RedisConnection {
             .instrument(span)
             .await
             .and_then(Value::extract_error);
-        if let Err(error) = &result
-            && may_be_the_connections(error)
-        {
-            self.primary.failed(error);
+        if let Err(error) = &result {
+            match WriteRefusal::of(error) {
+                // It would refuse on every connection.
+                Some(refusal) => self.refused.note(refusal),
+                None if may_be_the_connections(error) => self.primary.failed(error),
+                None => {}
+            }
         }
         result
     }
@@ -154,18 +173,21 @@ impl Dependency for RedisConnection {
                     |_| Health::Up,
                 )
             }
-            Ok(_pong) => Health::Up,
+            // Every instance has the same Redis: to take this one out would help nobody.
+            Ok(_pong) => match self.refused.lately() {
+                Some(refusal) => Health::Degraded(refusal.in_short().into()),
+                None => Health::Up,
+            },
         }
     }
 }
 
 /// Whether an error could be the connection's own rather than the command's.
 fn may_be_the_connections(error: &RedisError) -> bool {
-    match error.kind() {
-        ErrorKind::Server(ServerErrorKind::NoScript | ServerErrorKind::NoPerm) => false,
-        // A full Redis refuses writes on every connection.
-        _ => error.code() != Some("OOM"),
-    }
+    !matches!(
+        error.kind(),
+        ErrorKind::Server(ServerErrorKind::NoScript | ServerErrorKind::NoPerm)
+    )
 }
 
 /// Whatever Redis says, trying again later is all that a caller can do.

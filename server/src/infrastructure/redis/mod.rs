@@ -8,6 +8,7 @@ mod arrival;
 mod connection;
 mod floor_writer;
 mod primary;
+mod refusal;
 mod rotations;
 mod tenant_key;
 mod unfit;

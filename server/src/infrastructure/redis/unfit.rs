@@ -17,7 +17,15 @@ pub enum RedisUnfit {
          set maxmemory-policy noeviction"
     )]
     Evicts(String),
-    #[error("Redis refuses: look at the user, the password and what this user may do")]
+    /// One record is one key, so that shards would do; following their moves is not built.
+    #[error(
+        "this Redis is a Cluster, which isn't supported: name a Redis of its own, or one behind \
+         Sentinel"
+    )]
+    Cluster,
+    #[error("Redis refuses our user or password")]
+    BadCredentials(#[source] RedisError),
+    #[error("Redis refuses: look at what our user may do")]
     Refused(#[source] RedisError),
     #[error(
         "no authority that is trusted here has signed the certificate of Redis: set \
@@ -43,15 +51,14 @@ impl RedisUnfit {
             Some(CertificateTrouble::Other) => return Self::Refused(error),
             None => {}
         }
-        let refused = matches!(
-            error.kind(),
-            ErrorKind::AuthenticationFailed
-                | ErrorKind::InvalidClientConfig
-                | ErrorKind::Server(ServerErrorKind::NoPerm)
-        ) || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"));
-        match refused {
-            true => Self::Refused(error),
-            false => Self::Unreachable(error),
+        match (error.kind(), error.code()) {
+            (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => {
+                Self::BadCredentials(error)
+            }
+            (ErrorKind::InvalidClientConfig | ErrorKind::Server(ServerErrorKind::NoPerm), _) => {
+                Self::Refused(error)
+            }
+            _ => Self::Unreachable(error),
         }
     }
 
@@ -66,6 +73,8 @@ impl RedisUnfit {
             Self::Unreachable(_) => "unreachable",
             Self::NotInspected => "not inspected",
             Self::Evicts(_) => "set to evict",
+            Self::Cluster => "a Cluster",
+            Self::BadCredentials(_) => "refusing our user or password",
             Self::Refused(_) => "refusing us",
             Self::UnknownAuthority => "with a certificate of an unknown authority",
             Self::WrongName => "with a certificate for another host",

@@ -118,6 +118,11 @@ async fn a_database_that_is_not_there_may_come_and_one_that_refuses_will_not() {
     let absent = connect("postgres://u@127.0.0.1:1/x").await.unwrap_err();
     assert!(absent.may_pass(), "{absent}");
     assert!(absent.to_string().contains("127.0.0.1:1"), "{absent}");
+    let cause = absent.source().unwrap().to_string();
+    assert!(
+        cause.contains("refused"),
+        "what the pool would hide: {cause}"
+    );
     let mut other = url::Url::parse(&url("127.0.0.1", "sslmode=disable")).unwrap();
     other.set_path("/no_such_database");
     let refused = refusal(other.as_str()).await;

@@ -108,7 +108,7 @@ async fn a_refusal_at_connecting_is_not_for_ever() {
     kill.arg(number(&id.expect("Redis answers")));
     fixture.run(&kill).await;
     for _ in 0..5 {
-        let refusing = Health::Down("refusing us".into());
+        let refusing = Health::Down("refusing our user or password".into());
         assert_eq!(connection.check().await, refusing, "the password is wrong");
     }
 
@@ -121,4 +121,26 @@ async fn a_refusal_at_connecting_is_not_for_ever() {
     let mut remove = redis::cmd("ACL");
     remove.arg("DELUSER").arg(&user);
     fixture.run(&remove).await;
+}
+
+/// Readiness says for a while what Redis answered to a write.
+#[tokio::test]
+async fn what_redis_says_to_a_write_is_what_readiness_says() {
+    for (answer, said) in [
+        ("OOM command not allowed", "full"),
+        (
+            "MISCONF errors writing to disk",
+            "unable to save to its disk",
+        ),
+        (
+            "NOREPLICAS not enough good replicas",
+            "without enough replicas",
+        ),
+    ] {
+        let connection = connection().await;
+        let mut refused = redis::cmd("EVAL");
+        refused.arg(format!("return redis.error_reply('{answer}')"));
+        connection.call(refused.arg(0)).await.expect_err(answer);
+        assert_eq!(connection.check().await, Health::Degraded(said.into()));
+    }
 }
