@@ -12,6 +12,10 @@ use url::Url;
 
 use crate::infrastructure::tls::check_authorities;
 
+/// How long what was sent may wait to be acknowledged before the connection counts as broken.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_FOR: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Where Sentinels listen unless they are told otherwise.
 const SENTINEL_PORT: u16 = 26_379;
 
@@ -168,9 +172,13 @@ impl RedisAddress {
     }
 }
 
-/// Off by default: small commands would wait for one another's acknowledgement.
+/// Off by default: small commands would wait for one another's acknowledgement, and what was sent into a
+/// link that swallows it would be sent again for a quarter of an hour.
 fn tcp() -> TcpSettings {
-    TcpSettings::default().set_nodelay(true)
+    let settings = TcpSettings::default().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(UNACKNOWLEDGED_FOR);
+    settings
 }
 
 fn server(address: &str) -> Result<Place, BadAddress> {

@@ -8,7 +8,10 @@ use super::{
     connection::{RedisConnection, RedisFindings},
     unfit::RedisUnfit,
 };
-use crate::{application::ports::Entropy, infrastructure::backoff::Backoff};
+use crate::{
+    application::{error::chain, ports::Entropy},
+    infrastructure::backoff::Backoff,
+};
 
 /// Waits for a Redis and looks at it when it comes. Stops when it is dropped.
 pub struct Arrival(AbortHandle);
@@ -65,7 +68,7 @@ pub fn report(findings: &RedisFindings) {
 /// Says why there is none.
 pub fn report_unfit(unfit: &RedisUnfit) {
     tracing::warn!(
-        error = unfit as &dyn std::error::Error,
+        error = chain(unfit),
         "refreshes are refused with 503 until Redis is there; trying again"
     );
 }

@@ -4,12 +4,13 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
 use async_trait::async_trait;
 use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value, aio::ConnectionLike};
+use tokio::sync::Mutex;
 use tracing::Instrument;
 
 use super::{address::RedisAddress, primary::Primary, refusal::WriteRefusal, unfit::RedisUnfit};
@@ -24,12 +25,17 @@ use crate::{
 /// The only policy under which a full Redis refuses new records instead of dropping old ones.
 const SAFE_POLICY: &str = "noeviction";
 
+/// No connection has this number.
+const NONE: u64 = u64::MAX;
+
 /// A connection to Redis. Clones share it.
 #[derive(Clone)]
 pub struct RedisConnection {
     primary: Arc<Primary>,
-    /// Whether this Redis was looked at and forgets nothing that it was told.
-    fit: Arc<AtomicBool>,
+    /// The connection whose Redis was looked at and forgets nothing that it was told.
+    fit: Arc<AtomicU64>,
+    /// Held while looking: many callers may want to know at once.
+    looking: Arc<Mutex<()>>,
     refused: Arc<RefusedWrites<WriteRefusal>>,
 }
 
@@ -58,7 +64,8 @@ impl RedisConnection {
         let primary = Primary::open(address).map_err(RedisUnfit::of)?;
         Ok(Self {
             primary,
-            fit: Arc::default(),
+            fit: Arc::new(AtomicU64::new(NONE)),
+            looking: Arc::default(),
             refused: Arc::default(),
         })
     }
@@ -71,21 +78,43 @@ impl RedisConnection {
         );
     }
 
-    /// Looks at the Redis that is there now: how it is set up, and whether it would forget what it
-    /// is told. Until it was found fit, no refresh is entrusted to it.
+    /// Looks at the Redis that is there now: whether it takes writes, how it is set up, and whether it would
+    /// forget what it is told. No refresh is entrusted to one that was not found fit.
     ///
     /// What it is not permitted to read it leaves out.
     pub async fn inspect(&self) -> Result<RedisFindings, RedisUnfit> {
+        let looked = self.look().await;
+        if looked.is_err() {
+            self.fit.store(NONE, Ordering::Relaxed);
+        }
+        looked
+    }
+
+    async fn look(&self) -> Result<RedisFindings, RedisUnfit> {
         self.primary.known().await;
-        self.call_again_if_dropped(&redis::cmd("PING"))
-            .await
-            .map_err(RedisUnfit::of)?;
+        let ping = redis::cmd("PING");
+        match self.call(&ping).await {
+            // After a restart of Redis every connection is.
+            Err(error) if error.is_connection_dropped() => self.call(&ping).await,
+            answer => answer,
+        }
+        .map_err(RedisUnfit::of)?;
+        let number = self.primary.number();
         // Part of INFO, which hosted Redis allows where CONFIG is closed.
         let info = self
             .call(&redis::cmd("INFO"))
             .await
             .map(text)
             .unwrap_or_default();
+        if field(&info, "redis_mode").as_deref() == Some("cluster") {
+            return Err(RedisUnfit::Cluster);
+        }
+        if field(&info, "role").as_deref() == Some("slave") {
+            return Err(RedisUnfit::Replica);
+        }
+        self.call(redis::cmd("EVAL").arg("return 0").arg(0))
+            .await
+            .map_err(RedisUnfit::of)?;
         let findings = RedisFindings {
             version: field(&info, "redis_version"),
             eviction_policy: match field(&info, "maxmemory_policy") {
@@ -96,24 +125,30 @@ impl RedisConnection {
             snapshots: self.setting("save").await,
             replicas: field(&info, "connected_slaves").and_then(|count| count.parse().ok()),
         };
-        if field(&info, "redis_mode").as_deref() == Some("cluster") {
-            return Err(RedisUnfit::Cluster);
+        if let Some(policy) = &findings.eviction_policy
+            && policy != SAFE_POLICY
+        {
+            return Err(RedisUnfit::Evicts(policy.clone()));
         }
-        match &findings.eviction_policy {
-            Some(policy) if policy != SAFE_POLICY => Err(RedisUnfit::Evicts(policy.clone())),
-            _ => {
-                self.fit.store(true, Ordering::Relaxed);
-                Ok(findings)
-            }
+        self.fit.store(number.unwrap_or(NONE), Ordering::Relaxed);
+        Ok(findings)
+    }
+
+    /// Looks at the Redis if that wasn't done since it was connected to: it may be another one, or have come back
+    /// with other settings.
+    pub(super) async fn ensure_fit(&self) -> Result<(), RedisUnfit> {
+        if self.is_fit() {
+            return Ok(());
+        }
+        let _alone = self.looking.lock().await;
+        match self.is_fit() {
+            true => Ok(()),
+            false => self.inspect().await.map(drop),
         }
     }
 
-    /// Refuses until [`inspect`](Self::inspect) has found this Redis fit.
-    pub(super) fn require_fit(&self) -> Result<(), StoreError> {
-        match self.fit.load(Ordering::Relaxed) {
-            true => Ok(()),
-            false => Err(StoreError::Unavailable(Box::new(RedisUnfit::NotInspected))),
-        }
+    fn is_fit(&self) -> bool {
+        self.primary.number() == Some(self.fit.load(Ordering::Relaxed))
     }
 
     async fn setting(&self, name: &str) -> Option<String> {
@@ -136,6 +171,9 @@ impl RedisConnection {
             .await
             .and_then(Value::extract_error);
         if let Err(error) = &result {
+            if may_lead_elsewhere(error) {
+                self.fit.store(NONE, Ordering::Relaxed);
+            }
             match WriteRefusal::of(error) {
                 // It would refuse on every connection.
                 Some(refusal) => self.refused.note(refusal),
@@ -146,12 +184,14 @@ impl RedisConnection {
         result
     }
 
-    /// Sends a command, and again when the connection turns out to be gone: after a restart of
-    /// Redis every connection is, and the first caller need not suffer for it. Only for commands
-    /// that may be carried out twice.
+    /// Sends a command to a Redis that was found fit, and again when the connection turns out to be gone: after
+    /// a restart of Redis every connection is, and the first caller need not suffer for it. Only for
+    /// commands that may be carried out twice.
     pub(super) async fn call_again_if_dropped(&self, command: &Cmd) -> Result<Value, RedisError> {
         match self.call(command).await {
-            Err(error) if error.is_connection_dropped() => self.call(command).await,
+            Err(error) if error.is_connection_dropped() && self.ensure_fit().await.is_ok() => {
+                self.call(command).await
+            }
             result => result,
         }
     }
@@ -164,22 +204,23 @@ impl Dependency for RedisConnection {
     }
 
     async fn check(&self) -> Health {
-        match self.call_again_if_dropped(&redis::cmd("PING")).await {
-            Err(error) => Health::Down(RedisUnfit::of(error).in_short().into()),
-            Ok(_pong) if !self.fit.load(Ordering::Relaxed) => {
-                let found = self.inspect().await;
-                found.map_or_else(
-                    |unfit| Health::Down(unfit.in_short().into()),
-                    |_| Health::Up,
-                )
-            }
-            // Every instance has the same Redis: to take this one out would help nobody.
-            Ok(_pong) => match self.refused.lately() {
-                Some(refusal) => Health::Degraded(refusal.in_short().into()),
-                None => Health::Up,
-            },
+        if let Err(unfit) = self.inspect().await {
+            return Health::Down(unfit.in_short().into());
+        }
+        // Every instance has the same Redis: to take this one out would help nobody.
+        match self.refused.lately() {
+            Some(refusal) => Health::Degraded(refusal.in_short().into()),
+            None => Health::Up,
         }
     }
+}
+
+/// Whether what answers next may be another Redis, or one that takes no writes.
+fn may_lead_elsewhere(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Io | ErrorKind::Server(ServerErrorKind::ReadOnly)
+    )
 }
 
 /// Whether an error could be the connection's own rather than the command's.

@@ -8,7 +8,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,7 +19,7 @@ use tokio::{sync::Notify, task::AbortHandle, time::sleep};
 
 use crate::{
     application::{
-        error::StoreError,
+        error::{StoreError, chain},
         ports::{Floors, RaisedFloor},
     },
     domain::{
@@ -49,6 +52,8 @@ struct Shared {
     arrived: Notify,
     /// Held while writing, so that a flush at shutdown also waits for the batch under way.
     writing: tokio::sync::Mutex<()>,
+    /// How many families a statement is raising now.
+    under_way: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -80,6 +85,7 @@ impl FloorWriter {
             capacity: capacity.max(1),
             arrived: Notify::new(),
             writing: tokio::sync::Mutex::new(()),
+            under_way: AtomicUsize::new(0),
         });
         let task = tokio::spawn(Arc::clone(&shared).run()).abort_handle();
         Self { shared, task }
@@ -91,7 +97,7 @@ impl FloorWriter {
         metrics.sample(
             "floor_backlog",
             "Refresh families whose floor is not written to the database yet",
-            move || metrics::sample_of(shared.upgrade().map(|shared| shared.lock().floors.len())),
+            move || metrics::sample_of(shared.upgrade().map(|shared| shared.backlog())),
         );
     }
 
@@ -118,9 +124,9 @@ impl Shared {
             self.arrived.notified().await;
             sleep(GATHERED_FOR).await;
             while let Err(error) = self.flush().await {
-                let waiting = self.lock().floors.len();
+                let waiting = self.backlog();
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = chain(&error),
                     waiting,
                     "floors of refresh families can't be written; trying again"
                 );
@@ -132,6 +138,11 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Pending> {
         // Nothing panics while it is held; floors only rise, so a half-done change does no harm.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What waits, and what is being written.
+    fn backlog(&self) -> usize {
+        self.lock().floors.len() + self.under_way.load(Ordering::Relaxed)
     }
 
     fn push(&self, tenant: TenantId, floor: RaisedFloor) {
@@ -147,17 +158,28 @@ impl Shared {
         let _alone = self.writing.lock().await;
         let mut left = self.lock().take();
         while let Some((tenant, floors)) = left.pop() {
-            let Err(error) = self.floors.raise(tenant, &floors).await else {
+            let families = |batches: &[(TenantId, Vec<RaisedFloor>)]| {
+                batches
+                    .iter()
+                    .map(|(_, floors)| floors.len())
+                    .sum::<usize>()
+            };
+            let under_way = families(&left) + floors.len();
+            self.under_way.store(under_way, Ordering::Relaxed);
+            let written = self.floors.raise(tenant, &floors).await;
+            self.under_way.store(families(&left), Ordering::Relaxed);
+            let Err(error) = written else {
                 continue;
             };
             if let StoreError::Unavailable(_) | StoreError::Contended(_) = error {
                 left.push((tenant, floors));
+                self.under_way.store(0, Ordering::Relaxed);
                 self.put_back(left);
                 return Err(error);
             }
             // It would fail for ever and hold the others up.
             tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = chain(&error),
                 tenant.id = %tenant,
                 families = floors.len(),
                 "floors of refresh families were refused and are dropped"

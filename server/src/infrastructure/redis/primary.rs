@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -46,8 +46,10 @@ pub(super) struct Primary {
     /// How a connection to the one server is begun anew; without it, Sentinels are asked.
     server: Option<Client>,
     lookup_wanted: Arc<Notify>,
-    /// Refused by a server that answers: a connection to the same one may be good again.
-    refused: AtomicBool,
+    /// The connection fails although its server may be well: another one may be good again.
+    stale: AtomicBool,
+    /// How many connections there were.
+    count: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -55,6 +57,7 @@ struct Current {
     manager: ConnectionManager,
     address: String,
     since: Instant,
+    number: u64,
 }
 
 impl fmt::Debug for Primary {
@@ -69,12 +72,15 @@ impl Primary {
         match &address.place {
             Place::Server(server) => {
                 let client = address.client_of(server)?;
-                let current = Current::to(&client)?;
-                Ok(Arc::new(Self::new(Some(current), Some(client))))
+                let primary = Self::new(Some(client.clone()));
+                primary
+                    .current
+                    .send_replace(Some(primary.connect(&client)?));
+                Ok(Arc::new(primary))
             }
             Place::Sentinels(sentinels) => {
                 let client = address.client_of_sentinels(sentinels)?;
-                let primary = Arc::new(Self::new(None, None));
+                let primary = Arc::new(Self::new(None));
                 let wanted = Arc::clone(&primary.lookup_wanted);
                 tokio::spawn(ask(client, Arc::downgrade(&primary), wanted));
                 Ok(primary)
@@ -82,12 +88,13 @@ impl Primary {
         }
     }
 
-    fn new(current: Option<Current>, server: Option<Client>) -> Self {
+    fn new(server: Option<Client>) -> Self {
         Self {
-            current: watch::Sender::new(current),
+            current: watch::Sender::new(None),
             server,
             lookup_wanted: Arc::default(),
-            refused: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
+            count: AtomicU64::new(0),
         }
     }
 
@@ -96,6 +103,12 @@ impl Primary {
         let current = self.current.borrow();
         let manager = current.as_ref().map(|current| current.manager.clone());
         manager.ok_or_else(|| RedisError::from((ErrorKind::Io, "no Sentinel has named a primary")))
+    }
+
+    /// Which of its connections it is now: another number is another server, for all we know.
+    pub(super) fn number(&self) -> Option<u64> {
+        let current = self.current.borrow();
+        current.as_ref().map(|current| current.number)
     }
 
     /// Waits, not long, until there is a server to speak to.
@@ -107,18 +120,29 @@ impl Primary {
     }
 
     /// A command failed in a way that may be the connection's fault. The manager comes back by
-    /// itself after I/O errors, and never after a refusal while connecting: of a password, of one
-    /// client too many, of a node that is no primary.
+    /// itself when a connection breaks; never after a refusal while connecting (of a password, of one
+    /// client too many, of a node that is no primary), and not for a quarter of an hour from a link that
+    /// swallows what is sent.
     pub(super) fn failed(&self, error: &RedisError) {
-        let refused = error.kind() != ErrorKind::Io;
+        let stale = error.kind() != ErrorKind::Io || error.is_timeout();
         match &self.server {
             None => {
-                self.refused.fetch_or(refused, Ordering::Relaxed);
+                self.stale.fetch_or(stale, Ordering::Relaxed);
                 self.lookup_wanted.notify_one();
             }
-            Some(server) if refused => self.begin_anew(server),
+            Some(server) if stale => self.begin_anew(server),
             Some(_) => {}
         }
+    }
+
+    /// Connects when it is first used.
+    fn connect(&self, server: &Client) -> Result<Current, RedisError> {
+        Ok(Current {
+            manager: ConnectionManager::new_lazy_with_config(server.clone(), config())?,
+            address: server.get_connection_info().addr().to_string(),
+            since: Instant::now(),
+            number: self.count.fetch_add(1, Ordering::Relaxed),
+        })
     }
 
     fn begin_anew(&self, server: &Client) {
@@ -126,7 +150,7 @@ impl Primary {
             let settled = current
                 .as_ref()
                 .is_none_or(|current| current.since.elapsed() >= REPLACED_AFTER);
-            match Current::to(server) {
+            match self.connect(server) {
                 Ok(new) if settled => {
                     *current = Some(new);
                     true
@@ -142,12 +166,12 @@ impl Primary {
         let before = self.current.borrow().clone();
         match before {
             Some(current) if current.address == address => {
-                if self.refused.swap(false, Ordering::Relaxed) {
+                if self.stale.swap(false, Ordering::Relaxed) {
                     self.begin_anew(named);
                 }
             }
             before => {
-                let Ok(new) = Current::to(named) else {
+                let Ok(new) = self.connect(named) else {
                     return;
                 };
                 self.current.send_replace(Some(new));
@@ -158,17 +182,6 @@ impl Primary {
                 );
             }
         }
-    }
-}
-
-impl Current {
-    /// Connects when it is first used.
-    fn to(server: &Client) -> Result<Self, RedisError> {
-        Ok(Self {
-            manager: ConnectionManager::new_lazy_with_config(server.clone(), config())?,
-            address: server.get_connection_info().addr().to_string(),
-            since: Instant::now(),
-        })
     }
 }
 

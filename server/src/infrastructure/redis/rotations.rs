@@ -93,7 +93,10 @@ impl Rotations for RedisRotations {
         if request.presented.client_id != request.owner {
             return Ok(Rotation::Refused(Refusal::WrongClient));
         }
-        self.connection.require_fit()?;
+        self.connection
+            .ensure_fit()
+            .await
+            .map_err(|unfit| StoreError::Unavailable(Box::new(unfit)))?;
         let key = TenantKey::family(tenant, request.family);
         let reply = self.run(&key, request).await.map_err(unavailable)?;
         let (rotation, idle_end) = read(reply).ok_or_else(|| StoreError::Corrupt {

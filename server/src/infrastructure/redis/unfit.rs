@@ -10,8 +10,9 @@ pub enum RedisUnfit {
     /// Nothing answers, or not yet: waiting may help.
     #[error("Redis can't be reached")]
     Unreachable(#[source] RedisError),
-    #[error("Redis was not there yet to be looked at")]
-    NotInspected,
+    /// It may be made the primary: waiting may help.
+    #[error("this Redis is a replica, which takes no writes: name the primary, or its Sentinels")]
+    Replica,
     #[error(
         "Redis would drop refresh families when its memory is full (maxmemory-policy {0}); \
          set maxmemory-policy noeviction"
@@ -64,14 +65,14 @@ impl RedisUnfit {
 
     /// Whether the same attempt may succeed later without anybody changing a setting.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::NotInspected)
+        matches!(self, Self::Unreachable(_) | Self::Replica)
     }
 
     /// For `/readyz`, in front of since when.
     pub(super) fn in_short(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "unreachable",
-            Self::NotInspected => "not inspected",
+            Self::Replica => "a replica",
             Self::Evicts(_) => "set to evict",
             Self::Cluster => "a Cluster",
             Self::BadCredentials(_) => "refusing our user or password",

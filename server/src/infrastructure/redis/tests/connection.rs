@@ -1,6 +1,6 @@
 //! Finding Redis, judging it, losing it and getting it back.
 
-use super::*;
+use super::{server::RedisServer, *};
 use crate::{
     application::ports::{Dependency, Health},
     infrastructure::redis::RedisUnfit,
@@ -28,22 +28,117 @@ async fn a_redis_that_is_not_there_is_unreachable_and_rotates_nothing() {
     assert_eq!(absent.check().await, Health::Down("unreachable".into()));
 }
 
-/// Before it was looked at, it may be one that forgets.
+async fn set_policy(server: &RedisServer, policy: &str) {
+    let admin = open(&server.url(), None);
+    let mut set = redis::cmd("CONFIG");
+    set.arg("SET").arg("maxmemory-policy").arg(policy);
+    admin.call(&set).await.expect("Redis answers");
+}
+
+/// Before it was looked at, it may be one that forgets; and after it was away, it may be another one.
 #[tokio::test]
-async fn nothing_is_entrusted_to_a_redis_that_was_not_looked_at() {
-    let fixture = RedisFixture::new().await;
-    let connection = open(&url(), None);
+async fn nothing_is_entrusted_to_a_redis_that_forgets() {
+    let server = RedisServer::start(&["port {port}", "maxmemory-policy allkeys-lru"]).await;
+    let tenant = RedisFixture::new().await;
+    let connection = open(&server.url(), None);
     let floors = Arc::new(FloorWriter::start(Arc::new(NoFloors), 1));
     let rotations = RedisRotations::new(connection.clone(), floors);
-    let request = fixture.request(random_family(&fixture), &random_secret(), &random_secret());
-    let refused = rotations.rotate(&fixture.tenant, &request).await;
+    let rotate = async || {
+        let request = tenant.request(random_family(&tenant), &random_secret(), &random_secret());
+        rotations.rotate(&tenant.tenant, &request).await
+    };
+    let refused = rotate().await;
     assert!(
         matches!(refused, Err(StoreError::Unavailable(_))),
         "{refused:?}"
     );
-    connection.inspect().await.expect("it is fit");
-    let rotated = rotations.rotate(&fixture.tenant, &request).await;
-    assert_eq!(rotated.expect("it was looked at"), Rotation::Rotated);
+    set_policy(&server, "noeviction").await;
+    assert_eq!(rotate().await.expect("it is fit now"), Rotation::Rotated);
+
+    let id = connection.call(redis::cmd("CLIENT").arg("ID")).await;
+    set_policy(&server, "allkeys-lru").await;
+    let mut kill = redis::cmd("CLIENT");
+    kill.arg("KILL")
+        .arg("ID")
+        .arg(number(&id.expect("Redis answers")));
+    open(&server.url(), None)
+        .call(&kill)
+        .await
+        .expect("Redis answers");
+    let refused = rotate().await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    // Without losing its connection, readiness finds it.
+    set_policy(&server, "noeviction").await;
+    assert_eq!(connection.check().await, Health::Up);
+    set_policy(&server, "allkeys-lru").await;
+    assert_eq!(
+        connection.check().await,
+        Health::Down("set to evict".into())
+    );
+    let refused = rotate().await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_replica_and_a_cluster_are_no_place_for_refreshes() {
+    let primary = RedisServer::start(&["port {port}"]).await;
+    let follows = format!("replicaof 127.0.0.1 {}", primary.port);
+    let replica = RedisServer::start(&["port {port}", &follows]).await;
+    let unfit = open(&replica.url(), None)
+        .inspect()
+        .await
+        .expect_err("it takes no writes");
+    assert!(
+        matches!(unfit, RedisUnfit::Replica) && unfit.may_pass(),
+        "{unfit:?}"
+    );
+
+    let node = RedisServer::start(&["port {port}", "cluster-enabled yes"]).await;
+    let unfit = open(&node.url(), None)
+        .inspect()
+        .await
+        .expect_err("slots move");
+    assert!(
+        matches!(unfit, RedisUnfit::Cluster) && !unfit.may_pass(),
+        "{unfit:?}"
+    );
+}
+
+/// A replica that was the primary when we connected.
+#[tokio::test]
+async fn a_primary_that_becomes_a_replica_is_seen() {
+    let (server, other) = (
+        RedisServer::start(&["port {port}"]).await,
+        RedisServer::start(&["port {port}"]).await,
+    );
+    let tenant = RedisFixture::new().await;
+    let connection = connection_to(&server.url()).await;
+    let floors = Arc::new(FloorWriter::start(Arc::new(NoFloors), 1));
+    let rotations = RedisRotations::new(connection.clone(), floors);
+    let mut follow = redis::cmd("REPLICAOF");
+    follow.arg("127.0.0.1").arg(other.port);
+    connection.call(&follow).await.expect("Redis answers");
+    let request = tenant.request(random_family(&tenant), &random_secret(), &random_secret());
+    let refused = rotations.rotate(&tenant.tenant, &request).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    assert_eq!(connection.check().await, Health::Down("a replica".into()));
+    let mut lead = redis::cmd("REPLICAOF");
+    connection
+        .call(lead.arg("NO").arg("ONE"))
+        .await
+        .expect("Redis answers");
+    assert_eq!(connection.check().await, Health::Up);
+    let rotated = rotations.rotate(&tenant.tenant, &request).await;
+    assert_eq!(rotated.expect("it is the primary"), Rotation::Rotated);
 }
 
 /// As after a restart of Redis: the first caller need not suffer.

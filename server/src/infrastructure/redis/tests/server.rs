@@ -66,6 +66,10 @@ impl RedisServer {
         }
     }
 
+    pub(super) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
     /// As a machine that loses its power.
     pub(super) async fn kill(&mut self) {
         self.child.kill().await.expect("it ran");

@@ -49,7 +49,7 @@ async fn whoever_is_not_vouched_for_is_refused_with_what_to_do() {
     for user in ["app:wrong", ":secret"] {
         let stranger = open(&by(user, "localhost"), Some(&ours));
         let unfit = stranger.inspect().await.expect_err("another password");
-        assert!(matches!(unfit, RedisUnfit::Refused(_)), "{unfit:?}");
+        assert!(matches!(unfit, RedisUnfit::BadCredentials(_)), "{unfit:?}");
         assert!(!unfit.may_pass());
     }
 }
