@@ -4,7 +4,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -14,12 +14,14 @@ use serde_json::json;
 use tokio::net::{TcpListener, TcpStream as AsyncStream};
 use url::Url;
 
-use crate::harness::{Answer, Installation, PASSWORD, Session, store_url};
+use crate::harness::{Answer, Installation, PASSWORD, Session, store_url, until};
 
-/// A proxy in front of a store that can be cut and mended.
+/// A proxy in front of a store that can be cut and mended, or swallow what is sent.
 struct Cable {
     address: SocketAddr,
     cut: Arc<AtomicBool>,
+    /// How often it has begun to swallow what older connections send.
+    swallowed: Arc<AtomicU64>,
 }
 
 impl Cable {
@@ -27,7 +29,8 @@ impl Cable {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cut = Arc::new(AtomicBool::new(false));
-        let is_cut = Arc::clone(&cut);
+        let swallowed = Arc::new(AtomicU64::new(0));
+        let (is_cut, swallows) = (Arc::clone(&cut), Arc::clone(&swallowed));
         tokio::spawn(async move {
             loop {
                 let (mut near, _) = listener.accept().await.unwrap();
@@ -35,6 +38,7 @@ impl Cable {
                     continue;
                 }
                 let (target, is_cut) = (target.clone(), Arc::clone(&is_cut));
+                let (swallows, begun) = (Arc::clone(&swallows), swallows.load(Ordering::SeqCst));
                 tokio::spawn(async move {
                     let Ok(mut far) = AsyncStream::connect(target).await else {
                         return;
@@ -45,13 +49,33 @@ impl Cable {
                     loop {
                         tokio::select! {
                             _ = &mut copy => return,
-                            _ = watch.tick() => if is_cut.load(Ordering::SeqCst) { return },
+                            _ = watch.tick() => {
+                                if is_cut.load(Ordering::SeqCst) {
+                                    return;
+                                }
+                                if swallows.load(Ordering::SeqCst) != begun {
+                                    break;
+                                }
+                            }
                         }
                     }
+                    // Neither end hears of it.
+                    std::future::pending::<()>().await;
                 });
             }
         });
-        Self { address, cut }
+        Self {
+            address,
+            cut,
+            swallowed,
+        }
+    }
+
+    /// What is sent over the connections that there are is lost from now on, as when a machine at the other
+    /// end loses its power. New connections reach the store.
+    async fn swallow(&self) {
+        self.swallowed.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
     async fn set_cut(&self, cut: bool) {
@@ -130,6 +154,47 @@ async fn without_redis_a_refresh_is_503_and_the_same_request_works_later() {
         StatusCode::OK
     );
     assert_eq!(readiness(&installation).await, 200);
+}
+
+/// A failover behind one address, where the old machine says no goodbye: the operating system would send
+/// into the void for a quarter of an hour.
+#[tokio::test]
+async fn a_link_to_redis_that_swallows_everything_is_replaced() {
+    let (cable, redis) = behind_cable(&store_url("TOKENHOUSE_TEST_REDIS_URL")).await;
+    let database = store_url("TOKENHOUSE_TEST_POSTGRES_URL");
+    let installation =
+        Installation::with_stores(tempfile::tempdir().unwrap(), &database, Some(&redis)).await;
+    let tenant = installation.tenant().await;
+    let session = tenant.session().await;
+    let session = Session::of(&tenant.refresh(0, &session.refresh_token).await);
+
+    cable.swallow().await;
+    assert_unavailable(&tenant.refresh(0, &session.refresh_token).await);
+    until_ok(async || tenant.refresh(0, &session.refresh_token).await).await;
+    assert_eq!(readiness(&installation).await, 200);
+}
+
+#[tokio::test]
+async fn links_to_the_database_that_swallow_everything_are_replaced() {
+    let (cable, database) = behind_cable(&store_url("TOKENHOUSE_TEST_POSTGRES_URL")).await;
+    let installation =
+        Installation::with_stores(tempfile::tempdir().unwrap(), &database, None).await;
+    let tenant = installation.tenant().await;
+    let email = tenant.user().await;
+    // As many connections as the pool may have.
+    futures_util::future::join_all((0..16).map(|_| tenant.login(&email))).await;
+    assert_eq!(readiness(&installation).await, 200);
+
+    cable.swallow().await;
+    assert_eq!(readiness(&installation).await, 503);
+    // The next probe finds new ones, and so does whoever comes.
+    until("the database is reached again", async || {
+        (readiness(&installation).await == 200).then_some(())
+    })
+    .await;
+    let login = json!({ "email": email, "password": PASSWORD, "delivery": "body" });
+    let path = tenant.path("/auth/login");
+    until_ok(async || tenant.client(0).post(&path, login.clone()).await).await;
 }
 
 #[tokio::test]

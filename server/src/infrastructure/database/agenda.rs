@@ -35,8 +35,8 @@ impl Agenda for DatabaseTenants {
             .order_by_asc(column)
             .limit(u64::from(limit))
             .all(self.db.connection())
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
             let _turn = self.db.turn_to_write().await;
@@ -50,8 +50,8 @@ impl Agenda for DatabaseTenants {
                 .filter(tenant::Column::Id.eq(row.id))
                 .filter(column.eq(seen))
                 .exec(self.db.connection())
-                .await
-                .noted_by(self.db.faults())?;
+                .noted_by(self.db.faults())
+                .await?;
             if claim.rows_affected > 0 {
                 claimed.push(row);
             }

@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement,
     sqlx::{
+        self, Connection as _, PgConnection,
+        pool::PoolConnection,
         postgres::PgConnectOptions,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
@@ -31,6 +33,7 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// What we are called in `pg_stat_activity`, unless the address says otherwise.
 const APPLICATION_NAME: &str = "tokenhouse";
@@ -119,11 +122,28 @@ impl Database {
         row.map_or(Ok(true), |row| row.try_get("", "writable"))
     }
 
-    /// Why it didn't answer in time: it, or nobody could ask it.
-    fn why_late(&self) -> &'static str {
+    /// How it is when it doesn't answer in time: away, or nobody could ask it.
+    fn late(&self) -> Health {
         match self.open_and_idle() {
-            (open, 0) if open >= self.most_connections() => "busy: all connections are in use",
-            _ => "unreachable",
+            // Every instance has as many to do: to take this one out would leave more to the others.
+            (open, 0) if open >= self.most_connections() => {
+                Health::Degraded("busy: all connections are in use".into())
+            }
+            _ => {
+                self.discard_idle();
+                Health::Down("unreachable".into())
+            }
+        }
+    }
+
+    /// One connection swallowed what was sent, so the others will: without this, each would cost a caller
+    /// the whole wait, long after a standby has taken over.
+    fn discard_idle(&self) {
+        if self.dialect == Dialect::Postgres {
+            let pool = self.connection.get_postgres_connection_pool();
+            for _ in 0..POSTGRES_CONNECTIONS {
+                drop(pool.try_acquire().map(PoolConnection::detach));
+            }
         }
     }
 
@@ -172,6 +192,9 @@ pub async fn connect(url: &str) -> Result<Database, NoConnection> {
         options
             .max_connections(POSTGRES_CONNECTIONS)
             .statement_timeout(STATEMENT_TIMEOUT)
+            .map_sqlx_postgres_pool_opts(|pool| {
+                pool.after_release(|connection, _| Box::pin(answers_in_time(connection)))
+            })
             .map_sqlx_postgres_opts(move |as_parsed| {
                 let named = as_parsed.ssl_mode(postgres.get_ssl_mode());
                 named.application_name(postgres.get_application_name().unwrap_or(APPLICATION_NAME))
@@ -193,6 +216,15 @@ pub async fn connect(url: &str) -> Result<Database, NoConnection> {
         host: host.into(),
         role,
     })
+}
+
+/// Whether a connection is fit for the pool. The pool asks each one that comes back itself, and would wait as
+/// long as the operating system does for one behind a link that swallows what is sent: a quarter of an hour.
+async fn answers_in_time(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        Err(_elapsed) => Err(sqlx::Error::PoolTimedOut),
+    }
 }
 
 fn set_up_sqlite(options: &mut ConnectOptions) {
@@ -233,7 +265,7 @@ impl Dependency for Database {
                 let why = unfit::no_connection(&error, &self.host);
                 return Health::Down(why.map_or("unreachable", |why| why.in_short()).into());
             }
-            Err(_elapsed) => return Health::Down(self.why_late().into()),
+            Err(_elapsed) => return self.late(),
         }
         // Every instance has the same database: to take this one out would help nobody.
         match self.faults.lately() {

@@ -1,6 +1,8 @@
 //! Errors of the database on their way to callers; refused writes are counted as they pass.
 
-use sea_orm::DbErr;
+use std::time::Duration;
+
+use sea_orm::{DbErr, RuntimeErr};
 
 use super::error::{WriteRefusal, store_error, write_refusal};
 use crate::{
@@ -10,6 +12,9 @@ use crate::{
         refused_writes::{Refusal, RefusedWrites},
     },
 };
+
+/// Longer than the database itself lets a statement run or wait: what comes later comes never.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
 
 impl Refusal for WriteRefusal {
     const ALL: &'static [Self] = &[Self::Full, Self::ReadOnly];
@@ -54,14 +59,22 @@ impl Faults {
     }
 }
 
-/// An answer of the database on its way to a caller.
-pub(super) trait Noted<T> {
-    /// As a caller can make use of it; a refused write is counted.
-    fn noted_by(self, faults: &Faults) -> Result<T, StoreError>;
+/// An answer of the database that a caller waits for.
+pub(super) trait Noted<T: Send>: Future<Output = Result<T, DbErr>> + Send + Sized {
+    /// As a caller can make use of it. It comes in time or is given up, and a refused write is counted.
+    fn noted_by(self, faults: &Faults) -> impl Future<Output = Result<T, StoreError>> + Send {
+        async move {
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, self).await;
+            let answer = answer.unwrap_or_else(|_elapsed| Err(too_late()));
+            answer.map_err(|error| faults.store_error(error))
+        }
+    }
 }
 
-impl<T> Noted<T> for Result<T, DbErr> {
-    fn noted_by(self, faults: &Faults) -> Result<T, StoreError> {
-        self.map_err(|error| faults.store_error(error))
-    }
+impl<T: Send, F: Future<Output = Result<T, DbErr>> + Send> Noted<T> for F {}
+
+/// Behind a link that swallows what is sent, a database neither answers nor refuses.
+fn too_late() -> DbErr {
+    let text = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
+    DbErr::Conn(RuntimeErr::Internal(text))
 }

@@ -6,7 +6,7 @@ use sea_orm::{
 use tokenhouse_entity::tenant;
 use uuid::Uuid;
 
-use super::{faults::Noted, tenants::DatabaseTenants};
+use super::{error::store_error, faults::Noted, tenants::DatabaseTenants};
 use crate::{
     application::{
         error::StoreError,
@@ -31,8 +31,8 @@ impl KeyDirectory for DatabaseTenants {
             .order_by_asc(tenant::Column::Id)
             .limit(u64::from(limit))
             .all(self.db.connection())
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         let sealed = rows.into_iter().map(|row| {
             let key = SealedDataKey {
                 master_key_id: row.data_key_master_id,
@@ -58,12 +58,12 @@ impl KeyDirectory for DatabaseTenants {
         );
         let row = connection
             .query_one_raw(statement)
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         let count: i64 = row
             .map(|row| row.try_get("", "n"))
             .transpose()
-            .noted_by(self.db.faults())?
+            .map_err(store_error)?
             .unwrap_or_default();
         Ok(u32::try_from(count).unwrap_or(limit))
     }
@@ -80,11 +80,11 @@ impl KeyDirectory for DatabaseTenants {
         );
         let row = connection
             .query_one_raw(statement)
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         row.map(|row| row.try_get("", "id"))
             .transpose()
-            .noted_by(self.db.faults())
+            .map_err(store_error)
     }
 
     async fn replace_data_key(
@@ -108,8 +108,8 @@ impl KeyDirectory for DatabaseTenants {
             // A deleted tenant's key was destroyed and stays so.
             .filter(tenant::Column::DeletedAt.is_null())
             .exec(self.db.connection())
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         Ok(replaced.rows_affected > 0)
     }
 }

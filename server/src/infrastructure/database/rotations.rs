@@ -10,6 +10,7 @@ use tokenhouse_entity::grant;
 use super::{
     connection::{Database, Dialect},
     error::store_error,
+    faults::Noted,
     grants::{read_client_id, read_family, read_floor},
     tenant_tx::{Access, TenantTx},
 };
@@ -77,8 +78,8 @@ impl DatabaseRotations {
                     LIVE_LEAF_SQLITE,
                     values,
                 ))
-                .await
-                .map_err(store_error)?;
+                .noted_by(self.db.faults())
+                .await?;
             if done.rows_affected() == 1 {
                 return Ok(Rotation::Rotated);
             }

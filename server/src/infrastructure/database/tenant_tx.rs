@@ -53,8 +53,8 @@ impl TenantTx {
             Access::Write => db.turn_to_write().await,
         };
         let tx = on_a_live_connection(|| begin(db, tenant, access))
-            .await
-            .noted_by(db.faults())?;
+            .noted_by(db.faults())
+            .await?;
         Ok(Self {
             tx,
             tenant,
@@ -69,7 +69,7 @@ impl TenantTx {
     }
 
     pub(super) async fn finish(self) -> Result<(), StoreError> {
-        self.tx.commit().await.noted_by(&self.faults)
+        self.tx.commit().noted_by(&self.faults).await
     }
 
     pub(super) fn find<E: TenantOwned>(&self) -> Scoped<Select<E>> {
@@ -84,14 +84,14 @@ impl TenantTx {
         &self,
         query: Scoped<Select<E>>,
     ) -> Result<Option<E::Model>, StoreError> {
-        query.0.one(&self.tx).await.noted_by(&self.faults)
+        query.0.one(&self.tx).noted_by(&self.faults).await
     }
 
     pub(super) async fn one_of_two<E: TenantOwned, F: TenantOwned>(
         &self,
         query: Scoped<SelectTwo<E, F>>,
     ) -> Result<Option<(E::Model, Option<F::Model>)>, StoreError> {
-        query.0.one(&self.tx).await.noted_by(&self.faults)
+        query.0.one(&self.tx).noted_by(&self.faults).await
     }
 
     pub(super) async fn one_of_four<E, F, G, H>(
@@ -112,21 +112,21 @@ impl TenantTx {
         G: TenantOwned,
         H: TenantOwned,
     {
-        query.0.one(&self.tx).await.noted_by(&self.faults)
+        query.0.one(&self.tx).noted_by(&self.faults).await
     }
 
     pub(super) async fn all<E: TenantOwned>(
         &self,
         query: Scoped<Select<E>>,
     ) -> Result<Vec<E::Model>, StoreError> {
-        query.0.all(&self.tx).await.noted_by(&self.faults)
+        query.0.all(&self.tx).noted_by(&self.faults).await
     }
 
     pub(super) async fn all_of_two<E: TenantOwned, F: TenantOwned>(
         &self,
         query: Scoped<SelectTwo<E, F>>,
     ) -> Result<Vec<(E::Model, Option<F::Model>)>, StoreError> {
-        query.0.all(&self.tx).await.noted_by(&self.faults)
+        query.0.all(&self.tx).noted_by(&self.faults).await
     }
 
     pub(super) fn delete<E: TenantOwned>(&self) -> Scoped<DeleteMany<E>> {
@@ -138,7 +138,7 @@ impl TenantTx {
         E: TenantOwned,
         E::Model: Send + Sync,
     {
-        query.0.count(&self.tx).await.noted_by(&self.faults)
+        query.0.count(&self.tx).noted_by(&self.faults).await
     }
 
     /// How many rows went.
@@ -146,7 +146,7 @@ impl TenantTx {
         &self,
         query: Scoped<DeleteMany<E>>,
     ) -> Result<u64, StoreError> {
-        let done = query.0.exec(&self.tx).await.noted_by(&self.faults)?;
+        let done = query.0.exec(&self.tx).noted_by(&self.faults).await?;
         Ok(done.rows_affected)
     }
 
@@ -155,7 +155,7 @@ impl TenantTx {
         &self,
         query: Scoped<UpdateMany<E>>,
     ) -> Result<u64, StoreError> {
-        let done = query.0.exec(&self.tx).await.noted_by(&self.faults)?;
+        let done = query.0.exec(&self.tx).noted_by(&self.faults).await?;
         Ok(done.rows_affected)
     }
 
@@ -169,8 +169,8 @@ impl TenantTx {
         E::stamp(&mut row, self.tenant.as_uuid());
         Insert::one(row)
             .exec_without_returning(&self.tx)
-            .await
-            .noted_by(&self.faults)?;
+            .noted_by(&self.faults)
+            .await?;
         Ok(())
     }
 
@@ -189,8 +189,8 @@ impl TenantTx {
         let inserted = Insert::one(row)
             .on_conflict(OnConflict::new().do_nothing().to_owned())
             .exec_without_returning(&self.tx)
-            .await
-            .noted_by(&self.faults)?;
+            .noted_by(&self.faults)
+            .await?;
         Ok(inserted > 0)
     }
 
@@ -210,8 +210,8 @@ impl TenantTx {
         Insert::many(rows)
             .on_conflict(OnConflict::new().do_nothing().to_owned())
             .exec_without_returning(&self.tx)
-            .await
-            .noted_by(&self.faults)?;
+            .noted_by(&self.faults)
+            .await?;
         Ok(())
     }
 
@@ -219,8 +219,8 @@ impl TenantTx {
     pub(super) async fn directory_row(&self) -> Result<Option<tenant::Model>, StoreError> {
         tenant::Entity::find_by_id(self.tenant.as_uuid())
             .one(&self.tx)
-            .await
             .noted_by(&self.faults)
+            .await
     }
 
     /// Makes the tenant itself; the row's id is the tenant's.
@@ -231,8 +231,8 @@ impl TenantTx {
         row.id = sea_orm::ActiveValue::Set(self.tenant.as_uuid());
         Insert::one(row)
             .exec_without_returning(&self.tx)
-            .await
-            .noted_by(&self.faults)?;
+            .noted_by(&self.faults)
+            .await?;
         Ok(())
     }
 
@@ -244,8 +244,8 @@ impl TenantTx {
             is_issuer: sea_orm::ActiveValue::Set(is_issuer),
         })
         .exec_without_returning(&self.tx)
-        .await
-        .noted_by(&self.faults)?;
+        .noted_by(&self.faults)
+        .await?;
         Ok(())
     }
 
@@ -258,7 +258,7 @@ impl TenantTx {
             )
             .filter(host::Column::Name.eq(name))
             .filter(host::Column::OwnerId.eq(self.tenant.as_uuid()));
-        change.exec(&self.tx).await.noted_by(&self.faults)?;
+        change.exec(&self.tx).noted_by(&self.faults).await?;
         Ok(())
     }
 
@@ -267,7 +267,7 @@ impl TenantTx {
         let delete: DeleteMany<host::Entity> = host::Entity::delete_many()
             .filter(host::Column::Name.eq(name))
             .filter(host::Column::OwnerId.eq(self.tenant.as_uuid()));
-        delete.exec(&self.tx).await.noted_by(&self.faults)?;
+        delete.exec(&self.tx).noted_by(&self.faults).await?;
         Ok(())
     }
 
@@ -275,7 +275,7 @@ impl TenantTx {
     pub(super) async fn delete_directory_row(&self) -> Result<bool, StoreError> {
         let delete: DeleteMany<tenant::Entity> =
             tenant::Entity::delete_many().filter(tenant::Column::Id.eq(self.tenant.as_uuid()));
-        let done = delete.exec(&self.tx).await.noted_by(&self.faults)?;
+        let done = delete.exec(&self.tx).noted_by(&self.faults).await?;
         Ok(done.rows_affected > 0)
     }
 
@@ -302,7 +302,7 @@ impl TenantTx {
         values: impl IntoIterator<Item = Value>,
     ) -> Result<ExecResult, StoreError> {
         let statement = self.statement(sql, values);
-        self.tx.execute_raw(statement).await.noted_by(&self.faults)
+        self.tx.execute_raw(statement).noted_by(&self.faults).await
     }
 
     /// Like [`execute_sql`](Self::execute_sql), for SQL that answers with at most one row.
@@ -314,8 +314,8 @@ impl TenantTx {
         let statement = self.statement(sql, values);
         self.tx
             .query_one_raw(statement)
-            .await
             .noted_by(&self.faults)
+            .await
     }
 
     /// Like [`execute_sql`](Self::execute_sql), for SQL that answers with rows.
@@ -327,8 +327,8 @@ impl TenantTx {
         let statement = self.statement(sql, values);
         self.tx
             .query_all_raw(statement)
-            .await
             .noted_by(&self.faults)
+            .await
     }
 
     fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {

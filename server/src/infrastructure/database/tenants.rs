@@ -117,8 +117,8 @@ impl Tenants for DatabaseTenants {
             .filter(tenant::Column::CreationEndsAt.gt(now.as_micros()))
             .filter(tenant::Column::DeletedAt.is_null())
             .one(self.db.connection())
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         let found = self.read_tenants(found.into_iter().collect()).await?;
         Ok(found.into_iter().next())
     }
@@ -132,8 +132,8 @@ impl Tenants for DatabaseTenants {
                 .all(self.db.connection())
         };
         let found = on_a_live_connection(query)
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         found
             .into_iter()
             .next()
@@ -148,8 +148,8 @@ impl Tenants for DatabaseTenants {
                 .one(self.db.connection())
         };
         let found = on_a_live_connection(query)
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         let owner = found.and_then(|(_, owner)| owner);
         // An ended tenant has no slug.
         let owner = owner.filter(|owner| owner.deleted_at.is_none());
@@ -247,8 +247,8 @@ impl Tenants for DatabaseTenants {
                 // Setting what is set already is no change.
                 .filter(tenant::Column::State.ne(state_name(state)))
                 .exec(self.db.connection())
-                .await
-                .noted_by(self.db.faults())?
+                .noted_by(self.db.faults())
+                .await?
         };
         let tenant = self.by_slug(slug).await?;
         Ok(tenant.map(|tenant| (tenant, done.rows_affected > 0)))
@@ -263,8 +263,8 @@ impl Tenants for DatabaseTenants {
             .db
             .connection()
             .begin()
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         let ended = tenant::Entity::update_many()
             .col_expr(
                 tenant::Column::Slug,
@@ -287,15 +287,15 @@ impl Tenants for DatabaseTenants {
             .filter(tenant::Column::Id.eq(tenant.id.as_uuid()))
             .filter(tenant::Column::DeletedAt.is_null())
             .exec(&tx)
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         // Its hosts are free at once, not only when its rows are gone.
         host::Entity::delete_many()
             .filter(host::Column::OwnerId.eq(tenant.id.as_uuid()))
             .exec(&tx)
-            .await
-            .noted_by(self.db.faults())?;
-        tx.commit().await.noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
+        tx.commit().noted_by(self.db.faults()).await?;
         Ok(ended.rows_affected > 0)
     }
 
@@ -304,8 +304,8 @@ impl Tenants for DatabaseTenants {
             .filter(tenant::Column::DeletedAt.is_not_null())
             .order_by_asc(tenant::Column::DeletedAt)
             .one(self.db.connection())
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         let Some(ended) = ended else {
             return Ok(Swept::Clean);
         };
@@ -337,8 +337,8 @@ impl DatabaseTenants {
                 .filter(tenant::Column::Slug.eq(slug.as_str()))
                 .filter(tenant::Column::UpdatedAt.eq(expected.as_micros()))
                 .exec(self.db.connection())
-                .await
-                .noted_by(self.db.faults())?
+                .noted_by(self.db.faults())
+                .await?
         };
         let tenant = self.by_slug(slug).await?;
         let is_so_already = |tenant: &Tenant| tenant.updated_at == expected;
@@ -380,8 +380,8 @@ impl DatabaseTenants {
             .order_by_asc(tenant::Column::Slug)
             .limit(u64::from(limit))
             .all(self.db.connection())
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         let at = |tenant: Tenant| (TenantPosition::Slug(tenant.slug.clone()), tenant);
         let rows = rows.into_iter().take_while(|row| row.slug.as_str() < end);
         let tenants = self.read_tenants(rows.collect()).await?;
@@ -406,8 +406,8 @@ impl DatabaseTenants {
         let rows = tenant::Entity::find()
             .from_raw_sql(statement)
             .all(connection)
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         let rows = rows
             .into_iter()
             .take_while(|row| row.search_name.as_str() < end)
@@ -434,8 +434,8 @@ impl DatabaseTenants {
         let found = host::Entity::find()
             .filter(host::Column::OwnerId.is_in(rows.iter().map(|row| row.id)))
             .all(self.db.connection())
-            .await
-            .noted_by(self.db.faults())?;
+            .noted_by(self.db.faults())
+            .await?;
         for host in found {
             hosts.entry(host.owner_id).or_default().push(host);
         }
