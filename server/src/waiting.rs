@@ -7,7 +7,10 @@ use anyhow::Context;
 use tokio::time::sleep;
 
 use crate::{
-    application::ports::{Dependency, Entropy, Health},
+    application::{
+        error::chain,
+        ports::{Dependency, Entropy, Health},
+    },
     http::starting::Start,
     infrastructure::{
         backoff::Backoff,
@@ -31,7 +34,7 @@ pub(crate) async fn for_the_database(
                 return Ok(database);
             }
             Attempt::Failed(error) => return Err(error),
-            Attempt::Missing(error, health) => (format!("{error:#}"), health),
+            Attempt::Missing(error, health) => (chain(&*error), health),
         };
         start.waits(health);
         if missing != told {

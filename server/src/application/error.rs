@@ -8,6 +8,20 @@ use crate::domain::{key_rotation::KeyRefusal, user, violation::Violations};
 /// The error a library gave, kept for the log alone.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
+/// An error and its causes in a line, for the log: a collector keeps texts, not what they came from.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
+        let cause = cause.to_string();
+        // Some libraries repeat the cause in their own text.
+        if !text.ends_with(&cause) {
+            text += ": ";
+            text += &cause;
+        }
+    }
+    text
+}
+
 /// What a store could not do, as far as a caller can act on it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{
     audit,
-    error::{Error, StoreError},
+    error::{Error, StoreError, chain},
     ports::{
         Agenda, AuditLog, BackgroundWork, Clock, Due, Entropy, KeyDirectory, KeyMaker, Keyring,
         KeysChanged, SealedDataKey,
@@ -59,7 +59,7 @@ impl BackgroundWork for ScheduledRotation {
             if let Err(error) = self.rotate(tenant, now).await {
                 tracing::error!(
                     tenant = %slug,
-                    error = &error as &dyn std::error::Error,
+                    error = chain(&error),
                     "the keys of a tenant can't be rotated; trying again later"
                 );
             }
@@ -163,7 +163,7 @@ impl DataKeyResealing {
                 Err(error) => tracing::error!(
                     tenant.id = %tenant,
                     master_key = old,
-                    error = &error as &dyn std::error::Error,
+                    error = chain(&error),
                     "a data key can't be sealed anew: keep its master key, and restore the tenant from a backup"
                 ),
             }

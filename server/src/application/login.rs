@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     audit,
-    error::Error,
+    error::{Error, chain},
     issue::{self, AccessTokenRequest, Tokens},
     ports::Verdict,
 };
@@ -169,6 +169,6 @@ async fn renew_hash(
         work.commit().await
     };
     if let Err(error) = write.await {
-        tracing::warn!(user.id = %user.id, error = &error as &dyn std::error::Error, "a hash was not renewed");
+        tracing::warn!(user.id = %user.id, error = chain(&error), "a hash was not renewed");
     }
 }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     audit,
-    error::{CryptoError, Error, NotSignedIn},
+    error::{CryptoError, Error, NotSignedIn, chain},
     issue::{self, AccessTokenRequest, Tokens},
     login::SignedIn,
     ports::{Freshness, Rotation, RotationRequest, TenantKeys},
@@ -170,7 +170,7 @@ impl Ended {
             tracing::warn!(
                 session.id = ?self.sessions.first(),
                 grants = self.grants.len(),
-                error = &error as &dyn std::error::Error,
+                error = chain(&error),
                 "hot records remain"
             );
         }

@@ -94,6 +94,7 @@ struct DevClient {
 impl Dev {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
         let started = Instant::now();
+        let stopped = server::stop_signal()?;
         let (mut raw, _traces) = self.file.read(LogFormat::Pretty)?;
         let folder = Folder::open(&raw.data_dir())?;
         let earlier = folder.read_dev_file()?;
@@ -131,7 +132,7 @@ impl Dev {
             &format!("{}\n", serde_json::to_string_pretty(&file)?),
         )?;
         announce(&file, &folder, started)?;
-        server::stop_signal().await?;
+        stopped.await;
         server.stop().await;
         Ok(())
     }

@@ -3,10 +3,10 @@
 use std::{
     io::{Read, Write},
     net::{TcpStream, ToSocketAddrs},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use url::Url;
 
@@ -61,20 +61,31 @@ fn get(url: &Url) -> anyhow::Result<u16> {
         .next()
         .context("the host has no address")?;
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     write!(
         stream,
         "GET {} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n",
         url.path()
     )?;
-    let mut head = String::new();
-    stream
-        .take(64)
-        .read_to_string(&mut head)
-        .or_else(|error| if head.is_empty() { Err(error) } else { Ok(0) })?;
+    let head = head(stream)?;
     head.split_whitespace()
         .nth(1)
         .and_then(|status| status.parse().ok())
         .context("the answer is not HTTP")
+}
+
+/// The beginning of an answer: its status line is in it. All of it comes in time, however slowly each part does.
+fn head(mut stream: TcpStream) -> anyhow::Result<String> {
+    let end = Instant::now() + TIMEOUT;
+    let (mut head, mut part) = (Vec::new(), [0; 64]);
+    while head.len() < part.len() {
+        let left = end.saturating_duration_since(Instant::now());
+        ensure!(!left.is_zero(), "the answer takes too long");
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut part).context("no answer comes")? {
+            0 => break,
+            read => head.extend_from_slice(&part[..read]),
+        }
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
 }

@@ -2,13 +2,13 @@
 
 use std::{fmt::Write as _, io::Write as _, process::ExitCode};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use tokenhouse_migration::{Entry, Held, Instances, Migrations, Report, SchemaProblem};
 
 use super::ConfigFile;
-use crate::{config::LogFormat, infrastructure::database};
+use crate::{config::LogFormat, infrastructure::database, server};
 
 /// Migrations wait to be applied.
 const PENDING: u8 = 3;
@@ -72,6 +72,15 @@ enum Output {
 
 impl Migrate {
     pub(super) async fn run(&self) -> anyhow::Result<ExitCode> {
+        // In a container nobody else ends the first process, and an init container would hold up a rollout.
+        let stopped = server::stop_signal()?;
+        tokio::select! {
+            ended = self.migrate() => ended,
+            () = stopped => bail!("stopped; what was under way is undone, and `tokenhouse migrate up` goes on from there"),
+        }
+    }
+
+    async fn migrate(&self) -> anyhow::Result<ExitCode> {
         let (settings, _traces) = self.file.read(LogFormat::Pretty)?;
         let url = settings.database_url()?;
         let database = database::connect(&url)

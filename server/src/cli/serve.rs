@@ -39,15 +39,14 @@ impl Serve {
     pub(super) async fn run(&self) -> anyhow::Result<()> {
         let (settings, _traces) = self.file.read(LogFormat::Json)?;
         let settings = settings.check()?;
-        let stopped = server::stop_signal();
-        tokio::pin!(stopped);
+        let mut stopped = std::pin::pin!(server::stop_signal()?);
         let server = tokio::select! {
             server = Server::start(settings, Arc::new(SystemClock)) => server.context("can't start")?,
             // A start may wait for its stores for as long as they are missing.
-            stopped = &mut stopped => return Ok(stopped?),
+            () = &mut stopped => return Ok(()),
         };
         tracing::info!(public = %server.public_address, management = %server.management_address, "serving");
-        stopped.await?;
+        stopped.await;
         tracing::info!("stopping");
         server.stop().await;
         Ok(())

@@ -31,9 +31,6 @@ const MAX_HEAD: usize = 32 * 1024;
 const MAX_HEADERS: usize = 100;
 /// Connections at a time. Further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: u32 = 10_000;
-/// How long requests in flight have when the server stops.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(9);
-
 /// How a listener ends. A connection that is kept for further requests can't be closed by us without a
 /// risk: the next request may be on its way. So peers are told first, by `Connection: close`.
 #[derive(Clone, Copy, Debug)]
@@ -42,16 +39,20 @@ pub struct Farewell {
     pub accepting: Duration,
     /// How long those who still keep a connection have to use it once more.
     pub lingering: Duration,
+    /// How long requests in flight have, the lingering included.
+    pub finishing: Duration,
 }
 
 impl Farewell {
     pub const TELLING_PEERS: Self = Self {
         accepting: Duration::from_millis(250),
         lingering: Duration::from_secs(2),
+        finishing: Duration::from_secs(9),
     };
     pub const AT_ONCE: Self = Self {
         accepting: Duration::ZERO,
         lingering: Duration::ZERO,
+        finishing: Duration::from_secs(1),
     };
 }
 
@@ -145,7 +146,7 @@ pub async fn serve<E: Endpoint + 'static>(
         // What went on without its connection holds a permit as well.
         let _all = connections.acquire_many(MAX_CONNECTIONS).await;
     };
-    if tokio::time::timeout(DRAIN_TIMEOUT, all_ended)
+    if tokio::time::timeout(farewell.finishing, all_ended)
         .await
         .is_err()
     {

@@ -13,19 +13,16 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::domain::networks::Networks;
 
-const FIELDS: [&str; 2] = ["traceparent", "tracestate"];
+/// `tracestate` is left out: a proxy that only passes headers on passes on its clients', and we need none.
+const PARENT: &str = "traceparent";
 
 /// Puts the span into the trace that the request brought along, if a trusted `peer` did, and notes the trace's
 /// id in it, so that every line of the log has it.
 pub(super) fn join(span: &Span, headers: &HeaderMap, peer: Option<IpAddr>, trusted: &Networks) {
-    let handed_on = headers.contains_key(FIELDS[0])
-        && peer.is_some_and(|peer| trusted.contains(peer.to_canonical()));
-    if handed_on {
-        let fields: HashMap<String, String> = FIELDS
-            .iter()
-            .filter_map(|name| Some((name, headers.get(*name)?.to_str().ok()?)))
-            .map(|(name, value)| ((*name).to_owned(), value.to_owned()))
-            .collect();
+    let handed_on = headers.get(PARENT).and_then(|parent| parent.to_str().ok());
+    let trusts = || peer.is_some_and(|peer| trusted.contains(peer.to_canonical()));
+    if let Some(parent) = handed_on.filter(|_| trusts()) {
+        let fields = HashMap::from([(PARENT.to_owned(), parent.to_owned())]);
         let parent = TraceContextPropagator::new().extract(&fields);
         note(span, &parent);
         // Refused only for a span that has begun, and this one hasn't.

@@ -20,7 +20,7 @@ use tokio::{
 use super::audit_floods::Floods;
 use crate::{
     application::{
-        error::StoreError,
+        error::{StoreError, chain},
         ports::{AuditLog, Store},
     },
     domain::{audit::Entry, id::TenantId, tenant::TenantScope},
@@ -144,7 +144,7 @@ impl Shared {
             self.take_counted(false);
             while let Err(error) = self.flush().await {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = chain(&error),
                     waiting = self.lock().len(),
                     "the audit log can't be written; trying again"
                 );
@@ -210,7 +210,7 @@ impl Shared {
             // The tenant is gone, or the store will never take it: it would hold the others up for ever.
             Err(error) => {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = chain(&error),
                     "entries of the audit log were refused"
                 );
                 for entry in entries {

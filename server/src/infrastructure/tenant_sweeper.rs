@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, task::AbortHandle, time};
 
-use crate::application::ports::{Sweeper, Swept, Tenants};
+use crate::application::{
+    error::chain,
+    ports::{Sweeper, Swept, Tenants},
+};
 
 /// How many rows one transaction deletes.
 const BATCH: u32 = 1_000;
@@ -55,7 +58,7 @@ async fn run(tenants: Arc<dyn Tenants>, ended: Arc<Notify>) {
             }
             Ok(Swept::Clean) => {}
             Err(error) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = chain(&error),
                 "rows of ended tenants can't be deleted; trying again later"
             ),
         }

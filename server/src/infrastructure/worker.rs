@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{task::AbortHandle, time};
 
-use crate::application::ports::BackgroundWork;
+use crate::application::{error::chain, ports::BackgroundWork};
 
 /// How long others get the database between two rounds.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -37,10 +37,7 @@ async fn run(what: &'static str, work: Arc<dyn BackgroundWork>, interval: Durati
             Ok(true) => PAUSE,
             Ok(false) => interval,
             Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "{what} failed; trying again later"
-                );
+                tracing::warn!(error = chain(&error), "{what} failed; trying again later");
                 interval
             }
         };

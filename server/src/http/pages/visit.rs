@@ -13,7 +13,7 @@ use super::view::{FormParts, FormPostPage, Frame, MessagePage, Page, form_source
 use crate::{
     app::App,
     application::{
-        error::{Error, StoreError},
+        error::{Error, StoreError, chain},
         interaction::{
             authorize::{Reply, Stopped},
             browser::{self, Accounts, BrowserId},
@@ -341,12 +341,15 @@ pub fn see_other(location: &str) -> Response {
 
 /// The page about a trouble.
 fn explain(tenant: &TenantScope, trouble: &Trouble) -> Response {
-    if let Trouble::Failed(error) = trouble {
-        tracing::error!(error = error as &dyn std::error::Error, "a page failed");
-    } else {
-        tracing::info!(?trouble, "a page refused");
-    }
     let (status, heading, text) = trouble.words();
+    match trouble {
+        // One of many, of a store whose trouble is told once and shown by readiness.
+        Trouble::Failed(error) if status == StatusCode::SERVICE_UNAVAILABLE => {
+            tracing::warn!(error = chain(error), "a page failed");
+        }
+        Trouble::Failed(error) => tracing::error!(error = chain(error), "a page failed"),
+        _ => tracing::info!(?trouble, "a page refused"),
+    }
     let page = MessagePage {
         frame: Frame::of(tenant),
         heading,

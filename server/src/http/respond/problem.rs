@@ -17,7 +17,7 @@ use poem_openapi::{
 
 pub use super::problem_kind::Kind;
 use crate::{
-    application::error::{Error, NotSignedIn, StoreError},
+    application::error::{Error, NotSignedIn, StoreError, chain},
     domain::{
         key_rotation::KeyRefusal,
         violation::{Violation, Violations},
@@ -216,20 +216,6 @@ impl From<Error> for Problem {
             }
         }
     }
-}
-
-/// An error and its causes, for the log.
-fn chain(error: &Error) -> String {
-    let mut chain = String::new();
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        if !chain.is_empty() {
-            chain.push_str(": ");
-        }
-        chain.push_str(&error.to_string());
-        cause = error.source();
-    }
-    chain
 }
 
 /// A problem document (RFC 9457).

@@ -20,7 +20,7 @@ use tokio::{
 
 use super::lanes::Lanes;
 use crate::application::{
-    error::Error,
+    error::{Error, chain},
     ports::{Entropy, LogoutNotice, LogoutNotifier, LogoutTokens, Outbound, OutboundError},
 };
 
@@ -266,7 +266,7 @@ impl Shared {
 
 fn report(delivery: &Delivery, trouble: &Trouble, gap: Option<Duration>) {
     let notice = &delivery.notice;
-    let error = trouble as &dyn std::error::Error;
+    let error = chain(trouble);
     if let Some(gap) = gap {
         tracing::debug!(
             error,
