@@ -116,7 +116,7 @@ fn breadth(rule: &Value, found: &mut Vec<String>) {
         let except = list(to, "/ipBlock/except");
         let all = text(to, "/ipBlock/cidr") == "0.0.0.0/0";
         let is_spared = |network: &&str| except.contains(&json!(network));
-        if all && !NOT_PUBLIC.iter().all(|network| is_spared(&network)) {
+        if all && !NOT_PUBLIC.iter().all(is_spared) {
             found.push("a policy opens private networks along with the Internet".to_owned());
         }
     }
