@@ -10,6 +10,8 @@
 
 mod clients;
 mod commands;
+#[cfg(test)]
+mod documentation;
 mod image;
 mod interrupt;
 mod kubernetes;

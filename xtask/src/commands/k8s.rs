@@ -58,8 +58,7 @@ impl K8s {
         let work = work.context("could not make a temporary folder")?;
         let variants = progress.phase("rendering", |_| {
             let kubectl = python.program("kubectl");
-            let source = workspace.root.join("k8s");
-            variants::render_all(&source, work.path(), &kubectl, interrupt)
+            variants::render_all(&workspace.root, work.path(), &kubectl, interrupt)
         })?;
         if let Some(folder) = &self.rendered {
             write_all(folder, &variants)?;

@@ -6,9 +6,13 @@ use super::validators::Eye::{self, ApiServer, Rules, Scanner, Schemas, Yaml};
 use super::variants::Variant;
 
 /// The variants that mistakes are planted in: between them they have every component.
-const INGRESS: &str = "production+ingress+redis+smtp+service-monitor+prometheus-rule";
-const GATEWAY: &str = "production+gateway+redis+smtp+service-monitor+prometheus-rule";
+const INGRESS: &str = "production+ingress+redis+smtp+service-monitor+prometheus-rule+traces";
+const GATEWAY: &str = "production+gateway+redis+smtp+service-monitor+prometheus-rule+traces";
 const LOCAL: &str = "local";
+/// Overlays that the guides show.
+const ON_TOP: &str = "production-acme";
+const PRIVATE: &str = "production-private-clients";
+const NAME_SERVERS: &str = "production-name-servers";
 
 /// A mistake: what is replaced by what, and who has to notice. Others may as well.
 pub(crate) struct Fault {
@@ -287,6 +291,45 @@ pub(crate) const FAULTS: &[Fault] = &[
         &[Rules],
     ),
     fault(
+        "no way to the collector",
+        "    - port: 4318\n",
+        "    - port: 4317\n",
+        &[Rules],
+    ),
+    fault(
+        "traces to whoever is there",
+        "    to:\n    - namespaceSelector:\n        matchLabels:\n          kubernetes.io/metadata.name: observability\n      podSelector:\n        matchLabels:\n          app.kubernetes.io/name: opentelemetry-collector\n",
+        "",
+        &[Rules],
+    ),
+    fault(
+        "collector at another port",
+        "svc:4318",
+        "svc:4319",
+        &[Rules],
+    ),
+    fault(
+        "no way to private clients",
+        "        cidr: 10.20.0.0/16\n",
+        "        cidr: 10.21.0.0/16\n",
+        &[Rules],
+    )
+    .of(PRIVATE),
+    fault(
+        "no way to the name servers",
+        "        cidr: 10.0.0.2/32\n",
+        "        cidr: 10.0.0.4/32\n",
+        &[Rules],
+    )
+    .of(NAME_SERVERS),
+    fault(
+        "name servers by UDP alone",
+        "    - port: 5353\n      protocol: TCP\n",
+        "",
+        &[Rules],
+    )
+    .of(NAME_SERVERS),
+    fault(
         "no way to DNS",
         "    - port: 53\n      protocol: UDP\n",
         "",
@@ -340,6 +383,20 @@ pub(crate) const FAULTS: &[Fault] = &[
         "  - host: login.example.com",
         &[Rules],
     ),
+    fault(
+        "route for a host with its port",
+        "  - host: login.acme.example",
+        "  - host: login.acme.example:8443",
+        &[ApiServer, Rules],
+    )
+    .of(ON_TOP),
+    fault(
+        "route for the overlay below",
+        "  - host: login.acme.example",
+        "  - host: id.example.com",
+        &[Rules],
+    )
+    .of(ON_TOP),
     fault(
         "route to the management port",
         "            name: tokenhouse\n            port:\n              name: http",

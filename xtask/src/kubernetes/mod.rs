@@ -4,6 +4,7 @@
 //! Kubernetes, the code of an API server (`k8s/validate`), a scanner for security, and rules of our
 //! own for what only we can know. `faults` proves that they see.
 
+mod examples;
 pub(crate) mod faults;
 pub(crate) mod manifest;
 mod quantity;

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_yaml::Value;
 
+use super::examples;
 use crate::interrupt::Interrupt;
 use crate::process::run_logged;
 
@@ -15,11 +16,17 @@ use crate::process::run_logged;
 const ROUTES: [Option<&str>; 3] = [None, Some("ingress"), Some("gateway")];
 
 /// What may be added or left out one by one.
-const OPTIONAL: [&str; 4] = ["redis", "smtp", "service-monitor", "prometheus-rule"];
+const OPTIONAL: [&str; 5] = [
+    "redis",
+    "smtp",
+    "service-monitor",
+    "prometheus-rule",
+    "traces",
+];
 
 /// A rendered combination.
 pub(crate) struct Variant {
-    /// `local`, or `production` and its components.
+    /// `local`, or `production` and its components, or `production-` and an overlay of the guides.
     pub(crate) name: String,
     pub(crate) text: String,
 }
@@ -65,17 +72,18 @@ pub(crate) fn render_production(source: &Path, kubectl: &Path) -> Result<String>
     render(kubectl, &source.join("overlays/production"))
 }
 
-/// Renders all of them from a copy of `source`, in which the line of components is changed as the
-/// operator would change it.
+/// Renders all of them from a copy of `root`'s manifests, in which the line of components is changed
+/// as the operator would change it; then the overlays that the guides tell operators to make.
 pub(crate) fn render_all(
-    source: &Path,
+    root: &Path,
     work: &Path,
     kubectl: &Path,
     interrupt: &Interrupt,
 ) -> Result<Vec<Variant>> {
+    let source = root.join("k8s");
     ensure_all_components_are_known(&source.join("components"))?;
     let copy = work.join("k8s");
-    for part in ["base", "components", "overlays"] {
+    for part in ["base", "components", "transformers", "overlays"] {
         copy_folder(&source.join(part), &copy.join(part))?;
     }
     let mut make_secrets = Command::new(copy.join("overlays/local/secrets.sh"));
@@ -91,6 +99,14 @@ pub(crate) fn render_all(
         name: "production-as-it-is".to_owned(),
         text: render(kubectl, &production)?,
     });
+    let files = examples::in_guides(&root.join("docs/operate"))?;
+    for name in examples::write(&files, work)? {
+        let overlay = copy.join("overlays").join(&name);
+        variants.push(Variant {
+            name: format!("production-{name}"),
+            text: render(kubectl, &overlay)?,
+        });
+    }
     for components in combinations() {
         interrupt.check()?;
         set_components(&production.join("kustomization.yaml"), &components)?;
@@ -214,7 +230,7 @@ mod tests {
     fn every_combination_is_there_once_and_no_two_routes_meet() {
         let all = combinations();
         let distinct: BTreeSet<_> = all.iter().collect();
-        assert_eq!((all.len(), distinct.len()), (48, 48));
+        assert_eq!((all.len(), distinct.len()), (96, 96));
         assert!(
             !all.iter()
                 .any(|one| one.contains(&"ingress") && one.contains(&"gateway"))

@@ -1,6 +1,7 @@
 //! What no general validator can know: how our objects belong together, and what the server wants.
 
 mod network;
+mod outgoing;
 mod pods;
 mod references;
 mod settings;

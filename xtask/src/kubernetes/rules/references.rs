@@ -199,12 +199,14 @@ fn backend(manifest: &Manifest, name: &str, port: &Value, owner: &str, found: &m
     }
 }
 
+/// The host of the public URL without its port: no route may have one in its host.
 fn public_host(manifest: &Manifest) -> String {
     let url = manifest
         .of_kind("ConfigMap")
         .map(|map| text(map, "/data/TOKENHOUSE_PUBLIC_URL"))
         .find(|url| !url.is_empty());
-    let host = url.unwrap_or_default().split('/').nth(2);
+    let authority = url.unwrap_or_default().split('/').nth(2);
+    let host = authority.and_then(|authority| authority.split(':').next());
     host.unwrap_or_default().to_owned()
 }
 

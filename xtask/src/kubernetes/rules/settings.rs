@@ -24,7 +24,7 @@ const REQUIRED: [&str; 4] = [
 ];
 
 /// The environment of a container: names and values, those of its ConfigMaps too.
-fn environment(manifest: &Manifest, container: &Value) -> Vec<(String, String)> {
+pub(super) fn environment(manifest: &Manifest, container: &Value) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for from in list(container, "/envFrom") {
         let map = manifest.find("ConfigMap", text(from, "/configMapRef/name"));
