@@ -16,6 +16,17 @@ pub type Tell<'a> = &'a (dyn Fn(&str) + Send + Sync);
 /// How often to say that it goes on.
 const REMIND: Duration = Duration::from_secs(10);
 
+/// How soon Postgres notices that a migrating process is gone, and lets the next one in: at once when it died, also
+/// amid building an index, and soon when its machine or the way to it did. Not every platform can; there it
+/// takes longer.
+const GOODBYE: [&str; 5] = [
+    "SET client_connection_check_interval = '2s'",
+    "SET tcp_keepalives_idle = 10",
+    "SET tcp_keepalives_interval = 5",
+    "SET tcp_keepalives_count = 3",
+    "SET tcp_user_timeout = '20s'",
+];
+
 /// Of this installation: two may share a database, each in a schema. "tkhs" in ASCII is ours.
 const LOCK: &str = "SELECT pg_try_advisory_lock(1953196147, hashtext('migrate ' || COALESCE(current_schema(), '')))";
 
@@ -39,11 +50,9 @@ impl Session {
             }
         };
         if session.backend() == DbBackend::Postgres {
-            // Postgres notices within this time that a migrating process died, also amid building an
-            // index, and lets the next one in. Not every platform can; there it takes longer.
-            let _best_effort = session
-                .run("SET client_connection_check_interval = '2s'")
-                .await;
+            for setting in GOODBYE {
+                let _best_effort = session.run(setting).await;
+            }
         }
         Ok(session)
     }

@@ -153,6 +153,10 @@ impl RawSettings {
                     self.values
                         .insert(base.to_owned(), Zeroizing::new(text.trim_end().to_owned()));
                 }
+                // The value itself, put in by mistake, is not to be repeated.
+                Err(_) if value.contains("://") || value.contains('\n') => self.problems.push(
+                    format!("{shown} must be the path of a file; a value goes into {base}"),
+                ),
                 Err(error) => self
                     .problems
                     .push(format!("{shown}: {value} can't be read: {error}")),
@@ -377,6 +381,17 @@ mod tests {
                 .all(|line| !line.contains("hunter2") && !line.contains("short")),
             "{problems:?}"
         );
+    }
+
+    #[test]
+    fn a_value_in_the_place_of_a_path_is_not_repeated() {
+        let problems = problems(&[(
+            "TOKENHOUSE_DATABASE_URL_FILE",
+            "postgres://root:hunter2@db/x",
+        )]);
+        let about_it = problems.iter().find(|line| line.contains("_FILE"));
+        let about_it = about_it.expect("it is refused");
+        assert!(!about_it.contains("hunter2"), "{about_it}");
     }
 
     #[test]

@@ -9,6 +9,9 @@ use url::Url;
 
 use crate::infrastructure::tls::check_authorities;
 
+const MODE: &[&str] = &["sslmode", "ssl-mode"];
+const ROOT: &[&str] = &["sslrootcert", "ssl-root-cert", "ssl-ca"];
+
 /// How a connection to Postgres is protected. The names are those of `sslmode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -25,6 +28,15 @@ pub enum BadAddress {
     Scheme,
     #[error("is not a URL: {0}")]
     NotAUrl(String),
+    #[error(
+        "has the parameter {0:?}, which means nothing: of sslmode, sslrootcert, sslcert, sslkey, host, hostaddr, \
+         port, dbname, user, password, application_name, options and statement-cache-capacity, which one was it to be?"
+    )]
+    UnknownParameter(String),
+    #[error(
+        "has a user or password with characters that end it: write / as %2F, # as %23, ? as %3F, @ as %40"
+    )]
+    NotEncoded,
     #[error("has an sslmode that is not known: use disable, prefer, require or verify-full")]
     UnknownMode,
     #[error("has sslmode=allow, which protects nothing: use verify-full, or disable")]
@@ -49,6 +61,13 @@ pub fn check_address(address: &str) -> Result<(), BadAddress> {
         return Err(BadAddress::Scheme);
     }
     let url = Url::parse(address).map_err(|error| BadAddress::NotAUrl(error.to_string()))?;
+    if url.fragment().is_some() || url.path().contains('@') {
+        return Err(BadAddress::NotEncoded);
+    }
+    // The library passes over them, and logs their values.
+    if let Some((unknown, _)) = url.query_pairs().find(|(name, _)| !is_parameter(name)) {
+        return Err(BadAddress::UnknownParameter(unknown.into_owned()));
+    }
     PgConnectOptions::from_str(address).map_err(|_| match mode(&url) {
         Err(bad) => bad,
         Ok(_) => BadAddress::NotAUrl("a parameter has no such value".to_owned()),
@@ -71,6 +90,18 @@ pub(super) fn ssl_mode(address: &str) -> PgSslMode {
     }
 }
 
+fn is_parameter(name: &str) -> bool {
+    let known = [
+        MODE,
+        ROOT,
+        &["sslcert", "ssl-cert", "sslkey", "ssl-key"],
+        &["host", "hostaddr", "port", "dbname", "user", "password"],
+        &["application_name", "options", "statement-cache-capacity"],
+    ];
+    let option = name.starts_with("options[") && name.ends_with(']');
+    option || known.iter().any(|names| names.contains(&name))
+}
+
 /// As libpq does, the last one counts.
 fn parameter(url: &Url, names: &[&str]) -> Option<String> {
     url.query_pairs()
@@ -80,7 +111,7 @@ fn parameter(url: &Url, names: &[&str]) -> Option<String> {
 }
 
 fn mode(url: &Url) -> Result<Mode, BadAddress> {
-    match parameter(url, &["sslmode", "ssl-mode"]).as_deref() {
+    match parameter(url, MODE).as_deref() {
         Some("disable") => Ok(Mode::Disable),
         None | Some("prefer") => Ok(Mode::Prefer),
         Some("require") => Ok(Mode::Require),
@@ -92,7 +123,7 @@ fn mode(url: &Url) -> Result<Mode, BadAddress> {
 }
 
 fn root(url: &Url) -> Option<String> {
-    parameter(url, &["sslrootcert", "ssl-root-cert", "ssl-ca"])
+    parameter(url, ROOT)
 }
 
 fn readable(path: &str) -> Result<(), BadAddress> {
@@ -144,6 +175,42 @@ mod tests {
             Err(BadAddress::Scheme)
         );
         assert!(matches!(check("?port=none"), Err(BadAddress::NotAUrl(_))));
+    }
+
+    /// `ssl_mode=verify-full` would verify nothing.
+    #[test]
+    fn what_the_library_would_pass_over_is_refused_by_name() {
+        for (parameters, name) in [
+            ("?ssl_mode=verify-full", "ssl_mode"),
+            ("?SSLMODE=require", "SSLMODE"),
+            ("?sslmode=require&sslpassword=hunter2", "sslpassword"),
+            ("?options[search_path", "options[search_path"),
+        ] {
+            let refused = check_address(&format!("postgres://u@db/x{parameters}"));
+            let refused = refused.expect_err(parameters);
+            assert_eq!(refused, BadAddress::UnknownParameter(name.to_owned()));
+            assert!(!refused.to_string().contains("hunter2"), "{refused}");
+        }
+        for good in [
+            "?options[search_path]=a&application_name=b",
+            "?host=/run/postgresql&user=u&password=p&dbname=x",
+        ] {
+            assert_eq!(check_address(&format!("postgres://db{good}")), Ok(()));
+        }
+    }
+
+    /// What follows would be taken for the host, and the password told as its port.
+    #[test]
+    fn passwords_that_end_early_are_refused_untold() {
+        for address in [
+            "postgres://u:1234/5@db/x",
+            "postgres://u:1234#5@db/x",
+            "postgres://u:1234#5@db/x?sslmode=require",
+        ] {
+            assert_eq!(check_address(address), Err(BadAddress::NotEncoded));
+        }
+        assert!(check_address("postgres://u:1234?5@db/x").is_err());
+        assert_eq!(check_address("postgres://u:a%2Fb%23c@db/x"), Ok(()));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum RedisUnfit {
          Sentinel"
     )]
     Cluster,
+    #[error("Redis has no database of the number at the end of its address")]
+    NoDatabase,
     #[error("Redis refuses our user or password")]
     BadCredentials(#[source] RedisError),
     #[error("Redis refuses: look at what our user may do")]
@@ -59,6 +61,8 @@ impl RedisUnfit {
             (ErrorKind::InvalidClientConfig | ErrorKind::Server(ServerErrorKind::NoPerm), _) => {
                 Self::Refused(error)
             }
+            // The library's only words for it.
+            _ if error.to_string().contains("refused to switch database") => Self::NoDatabase,
             _ => Self::Unreachable(error),
         }
     }
@@ -75,6 +79,7 @@ impl RedisUnfit {
             Self::Replica => "a replica",
             Self::Evicts(_) => "set to evict",
             Self::Cluster => "a Cluster",
+            Self::NoDatabase => "without the database of its address",
             Self::BadCredentials(_) => "refusing our user or password",
             Self::Refused(_) => "refusing us",
             Self::UnknownAuthority => "with a certificate of an unknown authority",

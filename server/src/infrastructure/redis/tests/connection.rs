@@ -86,7 +86,7 @@ async fn nothing_is_entrusted_to_a_redis_that_forgets() {
 }
 
 #[tokio::test]
-async fn a_replica_and_a_cluster_are_no_place_for_refreshes() {
+async fn replicas_clusters_and_databases_that_are_not_there_are_no_place_for_refreshes() {
     let primary = RedisServer::start(&["port {port}"]).await;
     let follows = format!("replicaof 127.0.0.1 {}", primary.port);
     let replica = RedisServer::start(&["port {port}", &follows]).await;
@@ -96,6 +96,13 @@ async fn a_replica_and_a_cluster_are_no_place_for_refreshes() {
         .expect_err("it takes no writes");
     assert!(
         matches!(unfit, RedisUnfit::Replica) && unfit.may_pass(),
+        "{unfit:?}"
+    );
+
+    let beyond = open(&format!("{}/99", primary.url()), None);
+    let unfit = beyond.inspect().await.expect_err("there are sixteen");
+    assert!(
+        matches!(unfit, RedisUnfit::NoDatabase) && !unfit.may_pass(),
         "{unfit:?}"
     );
 
