@@ -262,8 +262,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     ),
     fault(
         "killed while stopping",
+        "terminationGracePeriodSeconds: 30",
         "terminationGracePeriodSeconds: 20",
-        "terminationGracePeriodSeconds: 10",
         &[Rules],
     ),
     fault(

@@ -6,7 +6,7 @@ use crate::kubernetes::manifest::{Manifest, Workload, list, text, title, walk};
 use crate::kubernetes::quantity::thousandths;
 
 /// How long the server may take from SIGTERM to its end.
-const STOP_SECONDS: u64 = 10;
+const STOP_SECONDS: u64 = 23;
 
 pub(super) fn check(manifest: &Manifest, production: bool, found: &mut Vec<String>) {
     for object in &manifest.objects {
