@@ -7,6 +7,7 @@
 
 mod admin;
 mod bad_input;
+mod cable;
 mod cli;
 mod clock_jumps;
 mod contract;

@@ -1,6 +1,7 @@
 //! How `serve` ends.
 
 use std::{
+    collections::BTreeMap,
     net::TcpStream,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -15,7 +16,10 @@ use tokio::{
 };
 
 use super::{PATIENCE, command, free_port, run, settings, terminate};
-use crate::harness::Client;
+use crate::{
+    cable::behind_cable,
+    harness::{Client, Installation, PASSWORD, own_schema, store_url},
+};
 
 /// `tokenhouse serve` on SQLite.
 struct Serve {
@@ -27,8 +31,19 @@ struct Serve {
 
 impl Serve {
     async fn start() -> Self {
+        Self::start_with(&[], Stdio::null()).await
+    }
+
+    /// With these settings besides the usual.
+    async fn start_with(more: &[(&str, &str)], log: Stdio) -> Self {
         let (folder, port, management) = (tempfile::tempdir().unwrap(), free_port(), free_port());
-        let environment = settings(folder.path(), port, management);
+        let mut environment: BTreeMap<_, _> = settings(folder.path(), port, management)
+            .into_iter()
+            .collect();
+        environment.extend(
+            more.iter()
+                .map(|(name, value)| (*name, (*value).to_owned())),
+        );
         assert!(
             command(&["migrate", "up"])
                 .envs(environment.clone())
@@ -39,7 +54,7 @@ impl Serve {
         );
         let child = tokio::process::Command::from(command(&["serve"]))
             .envs(environment)
-            .stderr(Stdio::null())
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
@@ -125,4 +140,51 @@ async fn a_connection_that_sends_nothing_does_not_hold_up_a_stop() {
         "{:?}",
         started.elapsed()
     );
+}
+
+/// Kubernetes would kill it, and with it what it has to say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_ends_and_loses_nothing_unsaid_when_the_database_hangs() {
+    let direct = own_schema("hangs").await;
+    let (cable, database) = behind_cable(&direct).await;
+    let redis = store_url("TOKENHOUSE_TEST_REDIS_URL");
+    let stores = [
+        ("TOKENHOUSE_DATABASE_URL", database.as_str()),
+        ("TOKENHOUSE_REDIS_URL", redis.as_str()),
+    ];
+    let mut serve = Serve::start_with(&stores, Stdio::piped()).await;
+    let client = Client::new(([127, 0, 0, 1], serve.port).into());
+    let tenant = json!({ "slug": "acme" });
+    let made = client.operator(Method::POST, "/admin/v1/tenants", Some(tenant));
+    assert_eq!(made.await.status, StatusCode::CREATED);
+    let user = json!({ "name": "Ada", "email": "ada@example.com", "password": PASSWORD });
+    let user = client.post("/t/acme/auth/signup", user).await;
+    assert_eq!(user.status, StatusCode::CREATED, "{user:?}");
+    let login = json!({ "email": "ada@example.com", "password": PASSWORD, "delivery": "body" });
+    let session = client.post("/t/acme/auth/login", login).await;
+    assert_eq!(session.status, StatusCode::OK, "{session:?}");
+
+    let refresh = json!({ "refresh_token": session.body["refresh_token"] });
+    let refreshed = client.post("/t/acme/auth/refresh", refresh).await;
+    assert_eq!(refreshed.status, StatusCode::OK, "{refreshed:?}");
+    cable.swallow_all().await;
+    terminate(&serve.child);
+    let mut log = String::new();
+    let mut stderr = serve.child.stderr.take().unwrap();
+    let stopped = Instant::now();
+    let (read, status) = tokio::join!(stderr.read_to_string(&mut log), serve.wait());
+    read.unwrap();
+    assert!(status.success(), "{log}");
+    // What the manifests grant, whatever the machine is busy with.
+    let took = stopped.elapsed();
+    assert!(took < Duration::from_secs(30), "{took:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let after = Installation::with_stores(folder, &direct, None).await;
+    let events = "/admin/v1/tenants/acme/audit-events?event=user.signed_in";
+    let client = Client::new(after.instances[0].public_address);
+    let events = client.operator(Method::GET, events, None).await;
+    let stored = events.body["items"].as_array().unwrap().len();
+    let said = log.matches("could not be stored").count();
+    assert!(stored + said >= 1, "{events:?}, {log}");
 }
