@@ -141,7 +141,7 @@ async fn checked(
     metadata.require_pkce |= !metadata.auth_method().has_secret()
         && metadata.jwks.is_none()
         && metadata.jwks_uri.is_none();
-    registration::check(app, &metadata)
+    registration::check(app, tenant.id(), &metadata)
         .await
         .map_err(|broken| refused(&broken))?;
     Ok(metadata)

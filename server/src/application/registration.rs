@@ -9,12 +9,17 @@ use crate::{
     app::App,
     domain::{
         client::metadata::ClientMetadata,
+        id::TenantId,
         violation::{Violation, Violations},
     },
 };
 
 /// Checks what the pure rules can't. The sector document is fetched here (OIDC Registration §5).
-pub async fn check(app: &App, metadata: &ClientMetadata) -> Result<(), Violations> {
+pub async fn check(
+    app: &App,
+    tenant: TenantId,
+    metadata: &ClientMetadata,
+) -> Result<(), Violations> {
     let mut violations = Vec::new();
     let mut note = |name: &str, detail: &str| {
         violations.push(Violation {
@@ -46,7 +51,7 @@ pub async fn check(app: &App, metadata: &ClientMetadata) -> Result<(), Violation
     {
         match app
             .outbound
-            .get_json(uri)
+            .get_json(tenant, uri)
             .await
             .ok()
             .as_ref()

@@ -53,7 +53,7 @@ pub async fn register(
         first_party,
         metadata,
     } = read(members, Door::Admin).map_err(Error::Invalid)?;
-    registration::check(app, &metadata)
+    registration::check(app, admin.tenant().id(), &metadata)
         .await
         .map_err(Error::Invalid)?;
     let command = CreateClient {
@@ -140,7 +140,7 @@ pub async fn patch(
     if unchanged == before {
         return Ok(before);
     }
-    registration::check(app, &after.metadata)
+    registration::check(app, admin.tenant().id(), &after.metadata)
         .await
         .map_err(Error::Invalid)?;
     let mut work = app.store.begin(admin.tenant()).await?;

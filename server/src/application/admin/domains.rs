@@ -79,7 +79,7 @@ pub async fn verify(
         return Ok(before);
     }
     // No transaction is open meanwhile: others may take as long as they like.
-    let method = prove(app, &before).await?;
+    let method = prove(app, admin, &before).await?;
     let seen = before.updated_at;
     let domain = CustomDomain {
         verified_at: Some(now),
@@ -112,7 +112,11 @@ pub async fn verify(
 }
 
 /// How the domain was proved, or what to do so that it can be.
-async fn prove(app: &App, domain: &CustomDomain) -> Result<&'static str, Error> {
+async fn prove(
+    app: &App,
+    admin: &Administration,
+    domain: &CustomDomain,
+) -> Result<&'static str, Error> {
     if domain.name.is_local() {
         // It leads to this machine, whose owner asks.
         return Ok("local");
@@ -128,7 +132,11 @@ async fn prove(app: &App, domain: &CustomDomain) -> Result<&'static str, Error> 
     };
     let url = Url::parse(&domain.proof_url(&app.public_url));
     let text = match &url {
-        Ok(url) => app.domain_evidence.text_at(url).await.ok(),
+        Ok(url) => app
+            .domain_evidence
+            .text_at(admin.tenant().id(), url)
+            .await
+            .ok(),
         Err(_) => None,
     };
     // A private address, a closed port and a wrong status are one answer: who asks must not learn from us what

@@ -5,7 +5,9 @@ use url::Url;
 
 use crate::{
     application::error::StoreError,
-    domain::{custom_domain::CustomDomain, domain_name::DomainName, timestamp::Timestamp},
+    domain::{
+        custom_domain::CustomDomain, domain_name::DomainName, id::TenantId, timestamp::Timestamp,
+    },
 };
 
 #[async_trait]
@@ -47,7 +49,7 @@ pub trait DomainEvidence: Send + Sync {
     /// The TXT records at this very name.
     async fn txt_records(&self, name: &str) -> Result<Vec<String>, NoEvidence>;
     /// What an address answers, without following it elsewhere.
-    async fn text_at(&self, url: &Url) -> Result<String, NoEvidence>;
+    async fn text_at(&self, tenant: TenantId, url: &Url) -> Result<String, NoEvidence>;
 }
 
 /// Nothing could be had. Why is in the log: whoever may ask us to look could learn what only we can see.

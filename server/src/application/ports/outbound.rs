@@ -4,17 +4,24 @@ use async_trait::async_trait;
 use serde_json::Value;
 use url::Url;
 
+use crate::domain::id::TenantId;
+
 /// Sends requests to URLs that someone else chose: a client's `jwks_uri`, `sector_identifier_uri`
 /// (OpenID Connect Registration 1.0 §2) or `backchannel_logout_uri` (Back-Channel Logout 1.0 §2.2).
 ///
 /// Whoever registers a client must not reach through us what only we can reach. Each call is
-/// bounded in time and size, follows no redirect and connects to addresses that were checked.
+/// bounded in time and size and has a place among those of its tenant, follows no redirect and connects to addresses that were checked.
 #[async_trait]
 pub trait Outbound: Send + Sync {
     /// What the URL holds. `Failed` unless it answers 200 with JSON of at most 512 KiB within 3 s.
-    async fn get_json(&self, url: &Url) -> Result<Value, OutboundError>;
+    async fn get_json(&self, tenant: TenantId, url: &Url) -> Result<Value, OutboundError>;
     /// Posts a form. `Failed` unless it answers 200 or 204 within 3 s.
-    async fn post_form(&self, url: &Url, form: &[(&str, &str)]) -> Result<(), OutboundError>;
+    async fn post_form(
+        &self,
+        tenant: TenantId,
+        url: &Url,
+        form: &[(&str, &str)],
+    ) -> Result<(), OutboundError>;
     /// What can be said of a URL without looking its name up, for the moment it is registered. The
     /// requests check again: a name may lead elsewhere by then.
     fn may_fetch(&self, url: &Url) -> Result<(), OutboundError>;

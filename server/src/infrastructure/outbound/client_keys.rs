@@ -99,7 +99,8 @@ impl FetchedClientKeys {
         let (outbound, clock) = (Arc::clone(&self.outbound), Arc::clone(&self.clock));
         let entries = self.entries.clone();
         let fetch = async move {
-            let fetched = outbound.get_json(&url).await.and_then(check);
+            let (tenant, _) = key;
+            let fetched = outbound.get_json(tenant, &url).await.and_then(check);
             let answer = entry.keep(fetched, clock.now());
             // Once more, so that it is weighed with what it holds now.
             entries.insert(key, entry);

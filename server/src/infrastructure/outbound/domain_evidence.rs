@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::{Fetcher, resolver::NameServers};
-use crate::application::ports::{DomainEvidence, NoEvidence};
+use crate::{
+    application::ports::{DomainEvidence, NoEvidence},
+    domain::id::TenantId,
+};
 
 /// A proof has some eighty characters; the rest is for what else stands there.
 const MAX_TEXT: usize = 1024;
@@ -43,8 +46,8 @@ impl DomainEvidence for PublishedEvidence {
         })
     }
 
-    async fn text_at(&self, url: &Url) -> Result<String, NoEvidence> {
-        let text = self.fetcher.get_text(url, MAX_TEXT).await;
+    async fn text_at(&self, tenant: TenantId, url: &Url) -> Result<String, NoEvidence> {
+        let text = self.fetcher.get_text(tenant, url, MAX_TEXT).await;
         text.map_err(|_| NoEvidence)
     }
 }

@@ -11,17 +11,18 @@ use reqwest::{
 };
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use serde_json::Value;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 use url::Url;
 
 use super::{
     names::{Names, SystemNames},
     resolver::NameServers,
     rules::{Refusal, Rules},
+    shares::Shares,
 };
 use crate::{
     application::ports::{Outbound, OutboundError},
-    domain::networks::Networks,
+    domain::{id::TenantId, networks::Networks},
 };
 
 /// The longest that a whole exchange may take, from the wait for a place to the last byte.
@@ -30,13 +31,15 @@ pub(super) const WHOLE_EXCHANGE: Duration = Duration::from_secs(3);
 pub(super) const MAX_BODY: usize = 512 * 1024;
 /// How many exchanges may be under way in this process.
 pub(super) const IN_FLIGHT: usize = 32;
+/// And how many of them for one tenant.
+pub(super) const OF_ONE_TENANT: usize = 8;
 
 /// Sends over HTTPS to public addresses, and over HTTP too to networks that the operator allowed.
 pub struct Fetcher {
     rules: Rules,
     names: Arc<dyn Names>,
     tls: ClientConfig,
-    places: Semaphore,
+    places: Shares,
 }
 
 impl std::fmt::Debug for Fetcher {
@@ -137,7 +140,7 @@ impl Fetcher {
             rules: Rules::new(networks),
             names,
             tls,
-            places: Semaphore::new(IN_FLIGHT),
+            places: Shares::new(IN_FLIGHT, OF_ONE_TENANT),
         })
     }
 
@@ -167,6 +170,7 @@ impl Fetcher {
     /// The text at a URL. `Failed` unless it answers 200 with UTF-8 of at most `longest` bytes within 3 s.
     pub(super) async fn get_text(
         &self,
+        tenant: TenantId,
         url: &Url,
         longest: usize,
     ) -> Result<String, OutboundError> {
@@ -182,7 +186,7 @@ impl Fetcher {
             let body = read(response, longest).await?;
             String::from_utf8(body).map_err(|_| Trouble::NotText)
         };
-        self.bounded(url, exchange).await
+        self.bounded(tenant, url, exchange).await
     }
 
     async fn get(&self, url: &Url) -> Result<Value, Trouble> {
@@ -216,12 +220,12 @@ impl Fetcher {
     /// Runs an exchange within the limits on time and number.
     async fn bounded<T>(
         &self,
+        tenant: TenantId,
         url: &Url,
         exchange: impl Future<Output = Result<T, Trouble>>,
     ) -> Result<T, OutboundError> {
         let in_its_place = async {
-            // Never closed; were it, nothing would be sent.
-            let _place = self.places.acquire().await.map_err(|_| Trouble::TooSlow)?;
+            let _place = self.places.take(tenant).await.ok_or(Trouble::TooSlow)?;
             exchange.await
         };
         timeout(WHOLE_EXCHANGE, in_its_place)
@@ -233,12 +237,17 @@ impl Fetcher {
 
 #[async_trait]
 impl Outbound for Fetcher {
-    async fn get_json(&self, url: &Url) -> Result<Value, OutboundError> {
-        self.bounded(url, self.get(url)).await
+    async fn get_json(&self, tenant: TenantId, url: &Url) -> Result<Value, OutboundError> {
+        self.bounded(tenant, url, self.get(url)).await
     }
 
-    async fn post_form(&self, url: &Url, form: &[(&str, &str)]) -> Result<(), OutboundError> {
-        self.bounded(url, self.post(url, form)).await
+    async fn post_form(
+        &self,
+        tenant: TenantId,
+        url: &Url,
+        form: &[(&str, &str)],
+    ) -> Result<(), OutboundError> {
+        self.bounded(tenant, url, self.post(url, form)).await
     }
 
     fn may_fetch(&self, url: &Url) -> Result<(), OutboundError> {

@@ -250,7 +250,7 @@ impl Shared {
         let token = self.tokens.logout_token(notice).await;
         let token = token.map_err(Trouble::Token)?;
         self.outbound
-            .post_form(&notice.uri, &[("logout_token", &token)])
+            .post_form(notice.tenant.id(), &notice.uri, &[("logout_token", &token)])
             .await
             .map_err(Trouble::Client)
     }

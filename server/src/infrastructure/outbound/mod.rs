@@ -14,6 +14,7 @@ mod logout_queue;
 mod names;
 mod resolver;
 mod rules;
+mod shares;
 
 pub use client_keys::FetchedClientKeys;
 pub use domain_evidence::PublishedEvidence;

@@ -7,3 +7,10 @@ mod fetcher;
 mod limits;
 mod listener;
 mod logout_queue;
+
+use crate::domain::id::TenantId;
+
+/// Another tenant each time.
+fn somebody() -> TenantId {
+    crate::testing::tenant().id()
+}

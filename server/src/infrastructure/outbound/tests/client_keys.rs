@@ -16,6 +16,7 @@ use url::Url;
 use super::super::client_keys::FetchedClientKeys;
 use crate::{
     application::ports::{ClientKeySets, Outbound, OutboundError},
+    domain::id::TenantId,
     testing::{self, clock::TestClock},
 };
 
@@ -41,13 +42,18 @@ impl Publisher {
 
 #[async_trait]
 impl Outbound for Publisher {
-    async fn get_json(&self, _: &Url) -> Result<Value, OutboundError> {
+    async fn get_json(&self, _: TenantId, _: &Url) -> Result<Value, OutboundError> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(20)).await;
         self.answer.lock().unwrap().clone()
     }
 
-    async fn post_form(&self, _: &Url, _: &[(&str, &str)]) -> Result<(), OutboundError> {
+    async fn post_form(
+        &self,
+        _: TenantId,
+        _: &Url,
+        _: &[(&str, &str)],
+    ) -> Result<(), OutboundError> {
         Err(OutboundError::Forbidden)
     }
 

@@ -11,6 +11,7 @@ use url::Url;
 use super::{
     super::fetcher::Fetcher,
     listener::{LOOPBACK, Listener, TestNames, answer, fetcher},
+    somebody,
 };
 use crate::application::ports::{Outbound, OutboundError};
 
@@ -23,7 +24,7 @@ async fn an_allowed_network_is_reached_by_address_and_by_name() {
         let url = keys.url(host);
         assert_eq!(fetcher.may_fetch(&url), Ok(()), "{host}");
         assert_eq!(
-            fetcher.get_json(&url).await,
+            fetcher.get_json(somebody(), &url).await,
             Ok(json!({ "keys": [] })),
             "{host}"
         );
@@ -51,7 +52,11 @@ async fn a_form_is_posted_and_its_answer_not_read() {
         ))
         .await;
         let posted = fetcher(LOOPBACK, Arc::default())
-            .post_form(&rp.url("127.0.0.1"), &[("logout_token", "a.b+c")])
+            .post_form(
+                somebody(),
+                &rp.url("127.0.0.1"),
+                &[("logout_token", "a.b+c")],
+            )
             .await;
         assert_eq!(posted, expected, "{status}");
         let requests = rp.requests();
@@ -89,7 +94,7 @@ async fn a_name_that_leads_inside_is_never_connected_to() {
             url.set_scheme(scheme).unwrap();
             assert_eq!(fetcher.may_fetch(&url), Ok(()));
             assert_eq!(
-                fetcher.get_json(&url).await,
+                fetcher.get_json(somebody(), &url).await,
                 Err(OutboundError::Forbidden),
                 "{scheme} {answers:?}"
             );
@@ -115,9 +120,12 @@ async fn an_address_inside_is_never_connected_to() {
             let mut url = canary.url(host);
             url.set_scheme(scheme).unwrap();
             assert_eq!(fetcher.may_fetch(&url), Err(OutboundError::Forbidden));
-            assert_eq!(fetcher.get_json(&url).await, Err(OutboundError::Forbidden));
             assert_eq!(
-                fetcher.post_form(&url, &[]).await,
+                fetcher.get_json(somebody(), &url).await,
+                Err(OutboundError::Forbidden)
+            );
+            assert_eq!(
+                fetcher.post_form(somebody(), &url, &[]).await,
                 Err(OutboundError::Forbidden)
             );
         }
@@ -132,10 +140,13 @@ async fn a_name_is_looked_up_once_an_exchange() {
     let names = TestNames::with("rp.example", &[&["127.0.0.1"], &["169.254.169.254"]]);
     let fetcher = fetcher(LOOPBACK, Arc::clone(&names));
     let url = keys.url("rp.example");
-    assert_eq!(fetcher.get_json(&url).await, Ok(json!({})));
+    assert_eq!(fetcher.get_json(somebody(), &url).await, Ok(json!({})));
     assert_eq!(names.asked(), 1);
     // Nor is a connection kept that an earlier answer was good for.
-    assert_eq!(fetcher.get_json(&url).await, Err(OutboundError::Forbidden));
+    assert_eq!(
+        fetcher.get_json(somebody(), &url).await,
+        Err(OutboundError::Forbidden)
+    );
     assert_eq!(names.asked(), 2);
 }
 
@@ -148,9 +159,12 @@ async fn redirects_are_not_followed() {
         let rp = Listener::answering(answer(&format!("{status} Moved"), &location, "{}")).await;
         let fetcher = fetcher(LOOPBACK, Arc::default());
         let url = rp.url("127.0.0.1");
-        assert_eq!(fetcher.get_json(&url).await, Err(OutboundError::Failed));
         assert_eq!(
-            fetcher.post_form(&url, &[("a", "b")]).await,
+            fetcher.get_json(somebody(), &url).await,
+            Err(OutboundError::Failed)
+        );
+        assert_eq!(
+            fetcher.post_form(somebody(), &url, &[("a", "b")]).await,
             Err(OutboundError::Failed)
         );
     }
@@ -171,12 +185,15 @@ async fn an_error_does_not_tell_what_was_found() {
     let fetcher = fetcher(LOOPBACK, Arc::default());
     let answering = [silent, ssh, missing].map(|listener| listener.url("127.0.0.1"));
     for url in answering.into_iter().chain([nobody]) {
-        let error = fetcher.get_json(&url).await.unwrap_err();
+        let error = fetcher.get_json(somebody(), &url).await.unwrap_err();
         assert_eq!(error, OutboundError::Failed);
         assert!(std::error::Error::source(&error).is_none());
     }
     let unknown = "https://nobody.example/".parse().unwrap();
-    assert_eq!(fetcher.get_json(&unknown).await, Err(OutboundError::Failed));
+    assert_eq!(
+        fetcher.get_json(somebody(), &unknown).await,
+        Err(OutboundError::Failed)
+    );
 }
 
 #[tokio::test]
@@ -217,7 +234,7 @@ async fn a_certificate_must_be_trusted_and_name_the_host() {
         let names = TestNames::with(name, &[&["127.0.0.1"]]);
         let fetcher = Fetcher::with(LOOPBACK.parse().unwrap(), names, roots).unwrap();
         let url = format!("https://{name}:{port}/").parse().unwrap();
-        assert_eq!(fetcher.get_json(&url).await, expected, "{name}");
+        assert_eq!(fetcher.get_json(somebody(), &url).await, expected, "{name}");
     }
 }
 

@@ -13,8 +13,9 @@ use serde_json::json;
 use tokio::{io::AsyncWriteExt, time::sleep};
 
 use super::{
-    super::fetcher::{IN_FLIGHT, MAX_BODY, WHOLE_EXCHANGE},
+    super::fetcher::{IN_FLIGHT, MAX_BODY, OF_ONE_TENANT, WHOLE_EXCHANGE},
     listener::{LOOPBACK, Listener, answer, fetcher},
+    somebody,
 };
 use crate::application::ports::{Outbound, OutboundError};
 
@@ -44,7 +45,7 @@ async fn an_answer_that_is_slow_or_never_comes_is_cut_off() {
     let fetcher = fetcher(LOOPBACK, Arc::default());
     let start = Instant::now();
     let urls = [trickling, slow_head, silent].map(|listener| listener.url("127.0.0.1"));
-    let answers = join_all(urls.iter().map(|url| fetcher.get_json(url))).await;
+    let answers = join_all(urls.iter().map(|url| fetcher.get_json(somebody(), url))).await;
     assert!(
         answers
             .iter()
@@ -71,7 +72,7 @@ async fn an_endless_answer_is_not_read_to_its_end() {
     .await;
     let start = Instant::now();
     let answer = fetcher(LOOPBACK, Arc::default())
-        .get_json(&endless.url("127.0.0.1"))
+        .get_json(somebody(), &endless.url("127.0.0.1"))
         .await;
     assert_eq!(answer, Err(OutboundError::Failed));
     assert!(start.elapsed() < WHOLE_EXCHANGE, "it was the length");
@@ -85,7 +86,7 @@ async fn the_longest_answer_is_taken_and_a_byte_more_is_not() {
         let body = format!("\"{}\"", "x".repeat(length - 2));
         let rp = Listener::answering(answer("200 OK", "", &body)).await;
         let answer = fetcher(LOOPBACK, Arc::default())
-            .get_json(&rp.url("127.0.0.1"))
+            .get_json(somebody(), &rp.url("127.0.0.1"))
             .await;
         assert_eq!(answer.is_ok(), good, "{length}");
     }
@@ -107,7 +108,7 @@ async fn what_is_compressed_deep_or_no_json_is_refused() {
     ] {
         let rp = Listener::answering(answer(status, head, body)).await;
         let answer = fetcher(LOOPBACK, Arc::default())
-            .get_json(&rp.url("127.0.0.1"))
+            .get_json(somebody(), &rp.url("127.0.0.1"))
             .await;
         assert_eq!(answer, Err(OutboundError::Failed), "{status} {head}");
     }
@@ -131,8 +132,21 @@ async fn only_so_many_exchanges_are_under_way() {
     .await;
     let fetcher = fetcher(LOOPBACK, Arc::default());
     let url = rp.url("127.0.0.1");
-    let answers = join_all((0..IN_FLIGHT * 2).map(|_| fetcher.get_json(&url))).await;
+    let answers = join_all((0..IN_FLIGHT * 2).map(|_| fetcher.get_json(somebody(), &url))).await;
     assert!(answers.iter().all(|answer| *answer == Ok(json!({}))));
-    let most = most.load(Ordering::SeqCst);
-    assert!((IN_FLIGHT / 2..=IN_FLIGHT).contains(&most), "{most}");
+    let together = most.swap(0, Ordering::SeqCst);
+    assert!(
+        (IN_FLIGHT / 2..=IN_FLIGHT).contains(&together),
+        "{together}"
+    );
+
+    // One tenant's slow hosts leave most places to others.
+    let acme = somebody();
+    let answers = join_all((0..OF_ONE_TENANT * 2).map(|_| fetcher.get_json(acme, &url))).await;
+    assert!(answers.iter().all(|answer| *answer == Ok(json!({}))));
+    let alone = most.load(Ordering::SeqCst);
+    assert!(
+        (OF_ONE_TENANT / 2..=OF_ONE_TENANT).contains(&alone),
+        "{alone}"
+    );
 }

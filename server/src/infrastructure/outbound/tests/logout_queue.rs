@@ -20,7 +20,7 @@ use crate::{
         error::{Error, StoreError},
         ports::{LogoutNotice, LogoutNotifier, LogoutTokens, Outbound, OutboundError},
     },
-    domain::client::ClientId,
+    domain::{client::ClientId, id::TenantId},
     testing::{self, entropy::SeededEntropy},
 };
 
@@ -45,11 +45,16 @@ impl Clients {
 
 #[async_trait]
 impl Outbound for Clients {
-    async fn get_json(&self, _: &Url) -> Result<Value, OutboundError> {
+    async fn get_json(&self, _: TenantId, _: &Url) -> Result<Value, OutboundError> {
         Err(OutboundError::Forbidden)
     }
 
-    async fn post_form(&self, url: &Url, form: &[(&str, &str)]) -> Result<(), OutboundError> {
+    async fn post_form(
+        &self,
+        _: TenantId,
+        url: &Url,
+        form: &[(&str, &str)],
+    ) -> Result<(), OutboundError> {
         let host = url.host_str().unwrap().to_owned();
         let [("logout_token", token)] = form else {
             panic!("{form:?}");
