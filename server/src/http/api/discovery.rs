@@ -1,15 +1,18 @@
 //! What a tenant publishes: metadata and keys. Cacheable, and without any state of the caller.
 
+mod written;
+
 use std::sync::Arc;
 
-use poem::{http::header, web::Data};
+use poem::web::Data;
 use poem_openapi::{Object, OpenApi, types::Example};
 use serde::Serialize;
 
+use self::written::{Document, Written};
 use super::Tag;
 use crate::{
     app::App,
-    application::issue,
+    application::{issue, ports::TenantKeys},
     domain::{
         authorization::Prompt,
         client::metadata::{AuthMethod, GrantType},
@@ -19,13 +22,15 @@ use crate::{
     },
     http::{
         extract::tenant::TenantPath,
-        respond::answer::{Answer, Refused, refusals},
+        respond::answer::{Refused, refusals},
     },
 };
 
 /// Operations on published metadata.
-#[derive(Debug)]
-pub struct DiscoveryApi;
+#[derive(Debug, Default)]
+pub struct DiscoveryApi {
+    written: Written,
+}
 
 refusals! {
     /// Refusals of published things.
@@ -38,7 +43,7 @@ refusals! {
 
 /// Verifiers may keep keys and metadata this long; a new key is published at least that long before
 /// it signs.
-const CACHE_CONTROL: &str = "public, max-age=300";
+const METADATA_MAX_AGE: u32 = 300;
 
 #[OpenApi(tag = "Tag::Discovery")]
 impl DiscoveryApi {
@@ -55,8 +60,8 @@ impl DiscoveryApi {
         &self,
         /// The tenant's slug.
         tenant: TenantPath,
-    ) -> Result<Answer<200, ServerMetadata>, Refused<DiscoveryRefusals>> {
-        Ok(metadata(&tenant.0))
+    ) -> Result<Document<ServerMetadata>, Refused<DiscoveryRefusals>> {
+        Ok(self.metadata(&tenant.0))
     }
 
     /// Authorization server metadata
@@ -71,8 +76,8 @@ impl DiscoveryApi {
         &self,
         /// The tenant's slug.
         tenant: TenantPath,
-    ) -> Result<Answer<200, ServerMetadata>, Refused<DiscoveryRefusals>> {
-        Ok(metadata(&tenant.0))
+    ) -> Result<Document<ServerMetadata>, Refused<DiscoveryRefusals>> {
+        Ok(self.metadata(&tenant.0))
     }
 
     /// OpenID configuration, well-known part first
@@ -88,8 +93,8 @@ impl DiscoveryApi {
         &self,
         /// The tenant's slug.
         tenant: TenantPath,
-    ) -> Result<Answer<200, ServerMetadata>, Refused<DiscoveryRefusals>> {
-        Ok(metadata(&tenant.0))
+    ) -> Result<Document<ServerMetadata>, Refused<DiscoveryRefusals>> {
+        Ok(self.metadata(&tenant.0))
     }
 
     /// Authorization server metadata, well-known part first
@@ -105,8 +110,8 @@ impl DiscoveryApi {
         &self,
         /// The tenant's slug.
         tenant: TenantPath,
-    ) -> Result<Answer<200, ServerMetadata>, Refused<DiscoveryRefusals>> {
-        Ok(metadata(&tenant.0))
+    ) -> Result<Document<ServerMetadata>, Refused<DiscoveryRefusals>> {
+        Ok(self.metadata(&tenant.0))
     }
 
     /// JSON Web Key Set
@@ -124,20 +129,19 @@ impl DiscoveryApi {
         app: Data<&Arc<App>>,
         /// The tenant's slug.
         tenant: TenantPath,
-    ) -> Result<Answer<200, JwkSet>, Refused<DiscoveryRefusals>> {
+    ) -> Result<Document<JwkSet>, Refused<DiscoveryRefusals>> {
         let keys = app.keyring.keys(&tenant.0).await?;
-        let view = JwkSet {
-            keys: keys.public.iter().map(Jwk::from).collect(),
-        };
-        let max_age = format!("public, max-age={}", tenant.0.policy().jwks_max_age);
-        Ok(Answer::new(view).header(header::CACHE_CONTROL, &max_age))
+        let body = self.written.key_set(&tenant.0, &keys);
+        Ok(Document::new(body, tenant.0.policy().jwks_max_age))
     }
 }
 
-fn metadata(tenant: &TenantScope) -> Answer<200, ServerMetadata> {
-    let registration = tenant.policy().registration != RegistrationPolicy::Off;
-    Answer::new(ServerMetadata::of(tenant.issuer().as_str(), registration))
-        .header(header::CACHE_CONTROL, CACHE_CONTROL)
+impl DiscoveryApi {
+    fn metadata(&self, tenant: &TenantScope) -> Document<ServerMetadata> {
+        let registration = tenant.policy().registration != RegistrationPolicy::Off;
+        let body = self.written.metadata(tenant, registration);
+        Document::new(body, METADATA_MAX_AGE)
+    }
 }
 
 impl ServerMetadata {
@@ -348,6 +352,14 @@ pub struct Jwk {
     /// The RSA exponent, base64url.
     #[serde(skip_serializing_if = "Option::is_none")]
     e: Option<String>,
+}
+
+impl JwkSet {
+    fn of(keys: &TenantKeys) -> Self {
+        Self {
+            keys: keys.public.iter().map(Jwk::from).collect(),
+        }
+    }
 }
 
 impl Jwk {

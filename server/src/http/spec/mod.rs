@@ -49,7 +49,12 @@ type AdminApis = (
 
 /// The service: the operations of the document as an endpoint.
 pub fn service() -> OpenApiService<Apis, ()> {
-    let tenant_apis = (DiscoveryApi, OAuthApi, RegistrationApi, SessionApi);
+    let tenant_apis = (
+        DiscoveryApi::default(),
+        OAuthApi,
+        RegistrationApi,
+        SessionApi,
+    );
     let admin_apis = (
         TenantsApi,
         UsersApi,
