@@ -18,7 +18,8 @@ use crate::{
     },
 };
 
-/// Every port, and the few settings that use cases read.
+/// Every port, and the few settings that use cases read. Clones share what is behind the ports.
+#[derive(Clone)]
 pub struct App {
     pub public_url: Url,
     /// Whose `X-Forwarded-For` is believed.

@@ -7,6 +7,7 @@
 
 mod admin;
 mod bad_input;
+mod busiest;
 mod cable;
 mod cli;
 mod clock_jumps;
