@@ -27,6 +27,7 @@ mod own_redis;
 mod process;
 mod readme;
 mod refresh;
+mod reuse_alarm;
 mod rolling;
 mod secrets;
 mod session;

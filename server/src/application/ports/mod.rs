@@ -48,7 +48,8 @@ pub use outbound::{Outbound, OutboundError};
 pub use passwords::{NotAPasswordHash, PasswordHasher, Verdict};
 pub use rotations::{Floors, RaisedFloor, Rotation, RotationRequest, Rotations};
 pub use sessions::{
-    EndedSessions, SessionClient, SessionFilter, SessionView, Sessions, SweepBounds, SweptPart,
+    EndedSessions, GrantsOfSession, SessionClient, SessionFilter, SessionView, Sessions,
+    SweepBounds, SweptPart,
 };
 pub use single_use::{Purpose, SingleUse, Taken, UseKey};
 pub use store::{Store, UnitOfWork};
