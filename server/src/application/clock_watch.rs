@@ -86,9 +86,9 @@ impl Dependency for ClockWatch {
 
 /// Work that is done only while the clocks agree.
 pub struct OnTime {
-    pub what: &'static str,
-    pub work: Arc<dyn BackgroundWork>,
-    pub watch: Arc<ClockWatch>,
+    what: &'static str,
+    work: Arc<dyn BackgroundWork>,
+    watch: Arc<ClockWatch>,
     told: Mutex<Option<Instant>>,
 }
 
@@ -129,14 +129,97 @@ impl OnTime {
 impl BackgroundWork for OnTime {
     async fn run(&self) -> Result<bool, Error> {
         match self.watch.difference().await? {
-            None => {
-                *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                self.work.run().await
-            }
+            None => self.work.run().await,
             Some(difference) => {
                 self.tell(difference);
                 Ok(false)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::atomic::{AtomicI64, AtomicU32, Ordering},
+    };
+
+    use super::*;
+    use crate::domain::timestamp::Timestamp;
+
+    #[derive(Default)]
+    struct Settable(AtomicI64);
+
+    impl Clock for Settable {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    /// A store at the beginning of time.
+    struct AtZero;
+
+    #[async_trait]
+    impl StoreClock for AtZero {
+        async fn now(&self, offset_micros: i64) -> Result<Option<Timestamp>, StoreError> {
+            Ok(Some(Timestamp::from_micros(offset_micros)))
+        }
+    }
+
+    #[derive(Default)]
+    struct Counted(AtomicU32);
+
+    #[async_trait]
+    impl BackgroundWork for Counted {
+        async fn run(&self) -> Result<bool, Error> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(true)
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            log.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn work_waits_for_clocks_that_agree_and_the_log_says_so_once() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let (clock, work) = (Arc::new(Settable::default()), Arc::new(Counted::default()));
+        let watch = ClockWatch::new(Arc::new(AtZero), Arc::clone(&clock) as _);
+        let on_time = OnTime::new("some work", Arc::clone(&work) as _, Arc::new(watch));
+
+        for minutes in [3, 3, -3] {
+            clock.0.store(minutes * 60_000_000, Ordering::SeqCst);
+            let more = on_time.run().await.expect("no error");
+            assert!(!more, "nothing that could be done now");
+        }
+        assert_eq!(work.0.load(Ordering::SeqCst), 0);
+        clock.0.store(60_000_000, Ordering::SeqCst);
+        assert!(on_time.run().await.expect("no error"));
+        assert_eq!(work.0.load(Ordering::SeqCst), 1);
+
+        let log = log.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = String::from_utf8_lossy(&log);
+        let said = "3 minutes ahead of the database's: some work is left undone";
+        assert!(log.contains("ERROR") && log.contains(said), "{log}");
+        assert_eq!(log.lines().count(), 1, "{log}");
     }
 }
