@@ -32,7 +32,7 @@ impl Agenda for DatabaseTenants {
         limit: u32,
     ) -> Result<Vec<Tenant>, StoreError> {
         let column = column_of(due);
-        // Two queries: of one with "or" in it, the index would answer neither half.
+        // Two queries: for one with "or" in it a planner may walk the whole index.
         let mut rows = self
             .ordered(column, column.lte(now.as_micros()), limit)
             .await?;
