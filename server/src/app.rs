@@ -5,10 +5,13 @@ use std::{fmt, sync::Arc};
 use url::Url;
 
 use crate::{
-    application::ports::{
-        Aead, AuditLog, ClientKeySets, Clock, Dependency, DomainEvidence, Entropy, ForeignJwts,
-        KeyDirectory, KeyMaker, Keyring, LogoutNotifier, Meter, Outbound, PasswordHasher,
-        Rotations, SingleUse, Store, Sweeper, Tenants, Views,
+    application::{
+        clock_watch::ClockWatch,
+        ports::{
+            Aead, AuditLog, ClientKeySets, Clock, Dependency, DomainEvidence, Entropy, ForeignJwts,
+            KeyDirectory, KeyMaker, Keyring, LogoutNotifier, Meter, Outbound, PasswordHasher,
+            Rotations, SingleUse, Store, Sweeper, Tenants, Views,
+        },
     },
     domain::{
         id::IdEntropy,
@@ -18,7 +21,8 @@ use crate::{
     },
 };
 
-/// Every port, and the few settings that use cases read.
+/// Every port, and the few settings that use cases read. Clones share what is behind the ports.
+#[derive(Clone)]
 pub struct App {
     pub public_url: Url,
     /// Whose `X-Forwarded-For` is believed.
@@ -26,6 +30,7 @@ pub struct App {
     /// Bearer tokens of the operator; several, so that one can be replaced without downtime.
     pub operator_tokens: Vec<TokenDigest<Operator>>,
     pub clock: Arc<dyn Clock>,
+    pub clock_watch: Arc<ClockWatch>,
     pub entropy: Arc<dyn Entropy>,
     pub aead: Arc<dyn Aead>,
     pub key_maker: Arc<dyn KeyMaker>,

@@ -15,12 +15,13 @@ use crate::{
     application::{
         admin::keys,
         audit_retention::AuditRetention,
+        clock_watch::{ClockWatch, OnTime},
         error::chain,
         key_rotation::{DataKeyResealing, ScheduledRotation},
         logout_tokens::FreshLogoutTokens,
         ports::{
-            Aead, AuditLog, Clock, Dependency, Entropy, KeyDirectory, Keyring, Outbound, Rotations,
-            Store, Tenants,
+            Aead, AuditLog, BackgroundWork, Clock, Dependency, Entropy, KeyDirectory, Keyring,
+            Outbound, Rotations, Store, Tenants,
         },
         sign_in_retention::SignInRetention,
     },
@@ -38,7 +39,7 @@ use crate::{
         },
         database::{
             Database, DatabaseFloors, DatabaseRotations, DatabaseSingleUse, DatabaseStore,
-            DatabaseTenants,
+            DatabaseTenants, Dialect,
         },
         entropy::SystemEntropy,
         metrics::{self, CacheLookups, MeteredAudit, MeteredRotations, MetricsBuilder},
@@ -265,6 +266,13 @@ async fn assemble(
     let audit = MeteredAudit::new(Arc::clone(&audit_writer) as _, &mut metrics);
     let audit: Arc<dyn AuditLog> = Arc::new(audit);
     let mut dependencies: Vec<Arc<dyn Dependency>> = vec![Arc::new(database.clone())];
+    let clock_watch = Arc::new(ClockWatch::new(
+        Arc::new(database.clone()),
+        Arc::clone(&clock),
+    ));
+    if database.dialect() == Dialect::Postgres {
+        dependencies.push(Arc::clone(&clock_watch) as _);
+    }
     let single_use = Arc::new(DatabaseSingleUse::new(database.clone()));
     let (rotations, floors, arrival): (Arc<dyn Rotations>, _, _) = match &settings.redis {
         None => (Arc::new(DatabaseRotations::new(database)), None, None),
@@ -320,8 +328,12 @@ async fn assemble(
         Arc::clone(&entropy),
         outbound::DEFAULT_CAPACITY,
     ));
+    let on_time = |what, work: Arc<dyn BackgroundWork>, interval| {
+        let guarded = OnTime::new(what, work, Arc::clone(&clock_watch));
+        Worker::start(what, Arc::new(guarded), interval)
+    };
     let workers = [
-        Worker::start(
+        on_time(
             "the rotation of signing keys",
             Arc::new(ScheduledRotation {
                 agenda: Arc::clone(&directory) as _,
@@ -341,7 +353,7 @@ async fn assemble(
             }),
             RESEALING_INTERVAL,
         ),
-        Worker::start(
+        on_time(
             "the deletion of old entries of the audit log",
             Arc::new(AuditRetention {
                 agenda: Arc::clone(&directory) as _,
@@ -351,7 +363,7 @@ async fn assemble(
             }),
             RETENTION_INTERVAL,
         ),
-        Worker::start(
+        on_time(
             "the deletion of old sign-ins",
             Arc::new(SignInRetention {
                 agenda: Arc::clone(&directory) as _,
@@ -370,6 +382,7 @@ async fn assemble(
         trusted_proxies: settings.trusted_proxies,
         operator_tokens: settings.operator_tokens,
         clock,
+        clock_watch,
         key_maker: maker,
         key_directory: directory,
         single_use,

@@ -16,12 +16,11 @@ use crate::domain::{
 };
 use url::Url;
 
+const DUE: Due = Due::AuditSweep;
 /// How many tenants one round looks at.
 const BATCH: u32 = 20;
 /// How many entries one statement deletes.
 const ENTRIES: u32 = 1_000;
-/// How often a tenant's log is looked at.
-const EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// Deletes old entries.
 pub struct AuditRetention {
@@ -43,7 +42,7 @@ impl BackgroundWork for AuditRetention {
         let now = self.clock.now();
         let due = self
             .agenda
-            .claim(Due::AuditSweep, now, now + EVERY, BATCH)
+            .claim(DUE, now, now + DUE.every(), BATCH)
             .await?;
         let found = !due.is_empty();
         for tenant in due {

@@ -104,7 +104,7 @@ pub async fn end_session(
     let mut work = app.store.begin(tenant).await?;
     let view = work.session(session).await?;
     let clients = work.clients_of_session(session).await?;
-    let grants = work.end_session(session, now).await?;
+    let grants = work.end_session(session, now).await?.all;
     work.commit().await?;
     tracing::info!(session.id = %session, "logged out");
     let ended = Ended {

@@ -6,6 +6,7 @@ pub mod admin;
 pub mod audit;
 pub mod audit_retention;
 pub mod authenticate_client;
+pub mod clock_watch;
 pub mod consents;
 pub mod current_user;
 pub mod dynamic_registration;

@@ -4,7 +4,8 @@
 //! 2. The durable grant, at most a second old: revoked, ended or before a mark means refused.
 //! 3. One atomic step in the hot store decides; the successor was drawn before, so that whoever
 //!    retries after a lost answer gets the same one.
-//! 4. Reuse ends the family: the revocation is committed here before the refusal is given.
+//! 4. Reuse ends the family: the revocation is committed here before the refusal is given, and noted by whoever
+//!    committed it.
 
 use std::sync::Arc;
 
@@ -242,38 +243,49 @@ impl Attempt<'_> {
     }
 
     /// Commits the end of a family whose token was used twice. It is asked again whenever a dead
-    /// hot record is met, so a commit that failed the first time is made up for.
+    /// hot record is met, so a commit that failed the first time is made up for: whoever is the one to revoke the
+    /// grant raises the alarm.
     async fn end_family(&self, grant: &GrantView, first_seen: bool) -> Result<(), Error> {
+        let already_revoked = first_seen && self.app.rotations.revokes();
+        if already_revoked {
+            self.raise_alarm(grant);
+        }
         let mut work = self.app.store.begin(self.tenant).await?;
-        let families = if grant.client.id == ClientId::first_party() {
+        let (families, revoked) = if grant.client.id == ClientId::first_party() {
             // The session API's session has this one family: what can't be refreshed is over.
-            work.end_session(grant.session.id, self.now).await?
+            let grants = work.end_session(grant.session.id, self.now).await?;
+            (grants.all, grants.revoked > 0)
         } else {
-            work.revoke_grant(grant.id, self.now).await?;
-            vec![grant.id]
+            let revoked = work.revoke_grant(grant.id, self.now).await?;
+            (vec![grant.id], revoked)
         };
         work.commit().await?;
-        if first_seen {
-            tracing::warn!(
-                event = "refresh_token_reuse",
-                family.id = %grant.id,
-                user.id = %grant.user.id,
-                session.id = %grant.session.id,
-                generation = self.token.generation.0,
-                "a refresh token was used twice: its family has ended"
-            );
-            let event = Event::new(EventKind::RefreshReused)
-                .target(grant.id)
-                .detail("user_id", grant.user.id.to_string())
-                .detail("client_id", grant.client.id.as_str())
-                .detail("session_id", grant.session.id.to_string());
-            audit::note(self.app, self.tenant, Actor::Anonymous, event, self.now);
+        if revoked && !already_revoked {
+            self.raise_alarm(grant);
         }
         self.app
             .views
             .forget(self.tenant, &[grant.session.id], &families)
             .await;
         Ok(())
+    }
+
+    /// Says once that a family has ended because a token of it was used twice.
+    fn raise_alarm(&self, grant: &GrantView) {
+        tracing::warn!(
+            event = "refresh_token_reuse",
+            family.id = %grant.id,
+            user.id = %grant.user.id,
+            session.id = %grant.session.id,
+            generation = self.token.generation.0,
+            "a refresh token was used twice: its family has ended"
+        );
+        let event = Event::new(EventKind::RefreshReused)
+            .target(grant.id)
+            .detail("user_id", grant.user.id.to_string())
+            .detail("client_id", grant.client.id.as_str())
+            .detail("session_id", grant.session.id.to_string());
+        audit::note(self.app, self.tenant, Actor::Anonymous, event, self.now);
     }
 }
 

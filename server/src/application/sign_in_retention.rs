@@ -16,12 +16,11 @@ use crate::domain::{
     timestamp::Timestamp,
 };
 
+const DUE: Due = Due::SignInSweep;
 /// How many tenants one round looks at.
 const BATCH: u32 = 20;
 /// How many rows one unit of work looks at.
 const ROWS: u32 = 1_000;
-/// How often a tenant's sign-ins are looked at.
-const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// How long administrators still see what has ended.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long others get the database between two units of work.
@@ -47,7 +46,7 @@ impl BackgroundWork for SignInRetention {
         let now = self.clock.now();
         let due = self
             .agenda
-            .claim(Due::SignInSweep, now, now + EVERY, BATCH)
+            .claim(DUE, now, now + DUE.every(), BATCH)
             .await?;
         let found = !due.is_empty();
         for tenant in due {

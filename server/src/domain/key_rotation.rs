@@ -8,7 +8,11 @@
 //! Everything here is a decision about a tenant's keys as they are; carrying it out is one step that
 //! somebody else's step in between makes void.
 
+mod mending;
+
 use std::time::Duration;
+
+use self::mending::mend;
 
 use super::{
     signing_key::{KeyId, PublicKey, SigningAlgorithm},
@@ -23,6 +27,11 @@ pub const REMEMBERED_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 /// What instances may be late with a new key: their view of the tenant is at most a second old, and an
 /// answer takes its time on the way to a cache.
 const LATE: Duration = Duration::from_secs(2);
+/// The longest that a policy lets the JWK Set be fresh.
+pub const LONGEST_FRESHNESS: Duration = Duration::from_secs(24 * 3600);
+/// The schedule looks at a tenant's keys at least this often: so no time that it waits for is later, and one that is
+/// was written by a wrong clock.
+pub const LOOKED_AT_EVERY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How many keys the JWK Set may hold. Every verifier reads them all.
 pub const MAX_PUBLISHED: usize = 100;
 
@@ -134,7 +143,10 @@ impl KeyRules {
     /// When everybody who keeps to the JWK Set's freshness knows a key of this age.
     fn known_at(&self, created_at: Timestamp) -> Timestamp {
         let known = created_at + self.published_for();
-        self.cached_until.map_or(known, |end| known.max(end))
+        // Nobody was told to keep what was there before the key for longer than this.
+        let longest = created_at + LONGEST_FRESHNESS + LATE;
+        self.cached_until
+            .map_or(known, |end| known.max(end.min(longest)))
     }
 
     /// When the key after this active one has to be published.
@@ -201,12 +213,12 @@ fn succeed(keys: &[KeyRecord], next: &KeyRecord, now: Timestamp) -> Vec<Step> {
 
 /// What the schedule wants now.
 pub fn due(keys: &[KeyRecord], rules: &KeyRules, now: Timestamp) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for key in keys {
+    let (keys, mut steps) = mend(keys, rules, now);
+    for key in &keys {
         let over = key.until.is_some_and(|until| until <= now);
         match key.state {
             KeyState::Next if over && rules.known_at(key.created_at) <= now => {
-                steps.extend(succeed(keys, key, now));
+                steps.extend(succeed(&keys, key, now));
             }
             KeyState::Retiring if over => {
                 steps.push(Step::Move(key.moved(KeyState::Retired, None, now)));
@@ -214,7 +226,7 @@ pub fn due(keys: &[KeyRecord], rules: &KeyRules, now: Timestamp) -> Vec<Step> {
             KeyState::Retired | KeyState::Revoked if key.since + REMEMBERED_FOR <= now => {
                 steps.push(Step::Remove(key.public.id.clone()));
             }
-            KeyState::Active => steps.extend(successor(keys, key, rules, now)),
+            KeyState::Active => steps.extend(successor(&keys, key, rules, now)),
             _ => {}
         }
     }
@@ -257,12 +269,28 @@ pub fn due_at(keys: &[KeyRecord], rules: &KeyRules) -> Option<Timestamp> {
         .min()
 }
 
+/// When the schedule looks at the keys next.
+pub fn looked_at(keys: &[KeyRecord], rules: &KeyRules, now: Timestamp) -> Option<Timestamp> {
+    due_at(keys, rules).map(|at| at.min(now + LOOKED_AT_EVERY))
+}
+
 fn has_room(keys: &[KeyRecord]) -> bool {
     keys.iter().filter(|key| key.state.is_published()).count() < MAX_PUBLISHED
 }
 
 /// A rotation on demand: the next key is published now, and signs as soon as verifiers know it.
 pub fn rotate(
+    keys: &[KeyRecord],
+    rules: &KeyRules,
+    algorithm: SigningAlgorithm,
+    now: Timestamp,
+) -> Result<Vec<Step>, KeyRefusal> {
+    let (keys, mut steps) = mend(keys, rules, now);
+    steps.extend(publish_next(&keys, rules, algorithm, now)?);
+    Ok(steps)
+}
+
+fn publish_next(
     keys: &[KeyRecord],
     rules: &KeyRules,
     algorithm: SigningAlgorithm,
@@ -335,7 +363,8 @@ pub fn introduce(
 ) -> Result<Vec<Step>, KeyRefusal> {
     match in_state(keys, algorithm, KeyState::Active) {
         Some(_) => Ok(Vec::new()),
-        None => rotate(keys, rules, algorithm, now),
+        // As they are: whoever only signs needn't have a clock that is right.
+        None => publish_next(keys, rules, algorithm, now),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod branding;
 pub mod claims;
 pub mod claims_request;
 pub mod client;
+pub mod clocks;
 pub mod consent;
 pub mod custom_domain;
 pub mod domain_name;

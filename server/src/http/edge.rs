@@ -23,8 +23,9 @@ use super::{
     client_address::{client_address, peer},
     cors::Cors,
     host,
-    operation::{InFlight, Operation, tenant_in},
+    operation::{InFlight, Operation},
     trace_context,
+    whose::Whose,
 };
 use crate::{
     app::App,
@@ -136,6 +137,7 @@ impl<E: Endpoint> Endpoint for Edge<E> {
             &self.app.trusted_proxies,
         );
         request.extensions_mut().insert(Arc::clone(&self.app));
+        let whose = Whose::follow(&mut request);
         let _in_flight = self.counted.then(|| InFlight::begin(&*self.app.meter));
         let head = request.method() == Method::HEAD;
         let door = match self.custom_domains {
@@ -176,7 +178,7 @@ impl<E: Endpoint> Endpoint for Edge<E> {
             let span = tracing::Span::current();
             trace_context::name(&span, Operation::marked(&response));
             span.record("http.response.status_code", response.status().as_u16());
-            self.count(&path, &response, took);
+            self.count(whose.tenant(), &response, took);
             response
         };
         let mut response = answer.instrument(span).await;
@@ -233,13 +235,13 @@ impl<E: Endpoint> Edge<E> {
         response
     }
 
-    fn count(&self, path: &str, response: &Response, took: Duration) {
+    fn count(&self, tenant: Option<&str>, response: &Response, took: Duration) {
         if self.counted {
             self.app.meter.answered(&Answered {
                 operation: Operation::marked(response),
                 status: response.status().as_u16(),
                 took,
-                tenant: tenant_in(path),
+                tenant,
             });
         }
     }

@@ -10,7 +10,10 @@ use poem::{
     http::{Uri, header, uri::PathAndQuery},
 };
 
-use super::respond::problem::{Kind, Problem};
+use super::{
+    respond::problem::{Kind, Problem},
+    whose::Whose,
+};
 use crate::{
     app::App,
     application::error::Error,
@@ -38,6 +41,7 @@ pub async fn enter(app: &App, request: &mut Request) -> Result<Option<Door>, Pro
     };
     let long = long_path(request.uri(), &slug).ok_or_else(|| Problem::new(Kind::NotFound))?;
     *request.uri_mut() = long;
+    Whose::mark(request, &slug);
     let door = Door(domain);
     request.extensions_mut().insert(door.clone());
     Ok(Some(door))

@@ -60,32 +60,3 @@ impl Drop for InFlight<'_> {
         self.0.done();
     }
 }
-
-/// The tenant that a path is of, if it is of any.
-pub(super) fn tenant_in(path: &str) -> Option<&str> {
-    let mut segments = path.split('/').skip(1);
-    match segments.next() {
-        Some("t") => segments.next(),
-        Some("admin") => segments.nth(2),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tenants_are_found_in_their_paths() {
-        for (path, tenant) in [
-            ("/t/acme/oauth2/token", Some("acme")),
-            ("/admin/v1/tenants/acme/users", Some("acme")),
-            ("/admin/v1/tenants", None),
-            ("/openapi.json", None),
-            ("/t", None),
-            ("", None),
-        ] {
-            assert_eq!(tenant_in(path), tenant, "{path}");
-        }
-    }
-}

@@ -5,13 +5,22 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use reqwest::StatusCode;
-use serde_json::Value;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 use tokenhouse_server::{
-    application::ports::Clock, domain::timestamp::Timestamp, infrastructure::clock::SystemClock,
+    application::ports::Clock,
+    domain::{
+        key_rotation::{self, KeyRecord, KeyRules, Step},
+        signing_key::SigningAlgorithm,
+        tenant::Slug,
+        timestamp::Timestamp,
+    },
+    infrastructure::clock::SystemClock,
 };
 
-use crate::harness::{Answer, Installation, Session, Tenant, on_every_backend};
+use crate::harness::{
+    Answer, Backend, Client, Installation, Session, Tenant, on_every_backend, until,
+};
 
 const HOUR: i64 = 3_600;
 
@@ -132,6 +141,102 @@ async fn a_token_is_judged_by_the_clock_of_who_judges(installation: Installation
     assert!(age(&claims(&refreshed)).abs() < 60);
 }
 
+async fn rotate_keys(tenant: &Tenant, n: usize) -> Answer {
+    let path = format!("/admin/v1/tenants/{}/keys", tenant.slug);
+    let client = tenant.client(n);
+    client.operator(Method::POST, &path, Some(json!({}))).await
+}
+
+async fn management(installation: &Installation, n: usize, path: &str) -> Answer {
+    let client = Client::new(installation.instances[n].management_address);
+    client.get(path).await
+}
+
+#[tokio::test]
+async fn an_instance_that_is_off_says_so_stays_in_service_and_changes_no_keys() {
+    let installation = Installation::alone(Backend::Postgres).await;
+    let (clock, installation, tenant) = with_a_wrong_clock(installation).await;
+    let ready = async |n| management(&installation, n, "/readyz").await;
+    let up = json!({ "database": "up", "clock": "up" });
+    assert_eq!(ready(2).await.body["checks"], up);
+    for (off, said) in [
+        (400 * 24 * HOUR, "400 days ahead of the database's since 2"),
+        (-3 * HOUR, "3 hours behind the database's since 2"),
+    ] {
+        clock.jump_to(off);
+        let answer = ready(2).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        assert_eq!(answer.body["status"], "degraded");
+        assert_eq!(answer.body["checks"]["database"], "up");
+        assert_eq!(answer.body["checks"]["clock"], "degraded");
+        let reason = answer.body["reasons"]["clock"].as_str().unwrap();
+        assert!(reason.starts_with(said), "{reason}");
+        let metrics = management(&installation, 2, "/metrics").await.text;
+        let up = "tokenhouse_dependency_up{dependency=\"clock\"} 1";
+        assert!(metrics.contains(up), "{metrics}");
+        assert_eq!(
+            ready(0).await.body["status"],
+            "ready",
+            "the others are well"
+        );
+
+        let refused = rotate_keys(&tenant, 2).await;
+        refused.assert_problem(503, "unavailable");
+        clock.jump_to(0);
+        assert_eq!(ready(2).await.body["status"], "ready");
+    }
+    let rotated = rotate_keys(&tenant, 2).await;
+    assert_eq!(rotated.status, StatusCode::CREATED, "{rotated:?}");
+}
+
+/// As an instance wrote them that didn't look at the database's clock.
+async fn write_keys_ahead(installation: &Installation, tenant: &Tenant) {
+    let app = &installation.instances[0].app;
+    let slug = Slug::parse(&tenant.slug).unwrap();
+    let found = app.tenants.by_slug(&slug).await.unwrap().unwrap();
+    let scope = found.enter(&app.public_url).unwrap();
+    let micros = 400 * 24 * HOUR * 1_000_000;
+    let ahead = Timestamp::from_micros(app.now().as_micros() + micros);
+    let decide = |keys: &[KeyRecord], rules: &KeyRules| {
+        let moved = keys.iter().map(|key| {
+            Step::Move(KeyRecord {
+                since: ahead,
+                ..key.clone()
+            })
+        });
+        let next = key_rotation::rotate(&[], rules, SigningAlgorithm::Es256, ahead)?;
+        Ok(moved.chain(next).collect())
+    };
+    app.keyring.change(&scope, &decide, ahead).await.unwrap();
+}
+
+async fn keys_of_the_future_are_brought_back(installation: Installation) {
+    let tenant = installation.tenant().await;
+    write_keys_ahead(&installation, &tenant).await;
+    let path = format!("/admin/v1/tenants/{}/keys", tenant.slug);
+    let now = SystemClock.now() + std::time::Duration::from_secs(120);
+    let keys = until("the schedule looks at them", async || {
+        let keys = tenant.client(1).operator(Method::GET, &path, None).await;
+        let keys = keys.body["items"].as_array().unwrap().clone();
+        let created = keys[0]["created_at"].as_str().unwrap();
+        (Timestamp::parse_rfc3339(created).unwrap() < now).then_some(keys)
+    })
+    .await;
+    let states: Vec<_> = keys.iter().map(|key| &key["state"]).collect();
+    assert_eq!(states, ["next", "active"]);
+    let again = rotate_keys(&tenant, 0).await;
+    assert_eq!(again.body["kid"], keys[0]["kid"]);
+    installation
+        .clock
+        .advance(std::time::Duration::from_secs(303));
+    until("the next key signs", async || {
+        let keys = tenant.client(0).operator(Method::GET, &path, None).await;
+        (keys.body["items"][0]["state"] == "active").then_some(())
+    })
+    .await;
+}
+
+on_every_backend!(alone: keys_of_the_future_are_brought_back);
 on_every_backend!(
     a_jump_ends_no_session_and_makes_no_odd_lifetime,
     a_session_begun_with_a_wrong_clock_goes_on_with_a_right_one,

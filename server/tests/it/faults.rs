@@ -12,14 +12,14 @@ use crate::{
 };
 
 /// A database of a test's own, so that it can be changed as a whole.
-struct OwnDatabase {
+pub(crate) struct OwnDatabase {
     name: String,
     admin: DatabaseConnection,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl OwnDatabase {
-    async fn create() -> Self {
+    pub(crate) async fn create() -> Self {
         let admin = sea_orm::Database::connect(
             sea_orm::ConnectOptions::new(store_url("TOKENHOUSE_TEST_POSTGRES_ADMIN_URL"))
                 .max_connections(1)
@@ -46,7 +46,7 @@ impl OwnDatabase {
     }
 
     /// As when a standby takes its place, or the other way round: connections end with it.
-    async fn set_read_only(&self, on: bool) {
+    pub(crate) async fn set_read_only(&self, on: bool) {
         let name = &self.name;
         let change = match on {
             true => format!("ALTER DATABASE {name} SET default_transaction_read_only = on"),
@@ -59,7 +59,7 @@ impl OwnDatabase {
         .await;
     }
 
-    async fn drop(self) {
+    pub(crate) async fn drop(self) {
         self.run(&format!("DROP DATABASE {} WITH (FORCE)", self.name))
             .await;
     }

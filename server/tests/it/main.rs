@@ -7,6 +7,7 @@
 
 mod admin;
 mod bad_input;
+mod busiest;
 mod cable;
 mod cli;
 mod clock_jumps;
@@ -26,6 +27,7 @@ mod own_redis;
 mod process;
 mod readme;
 mod refresh;
+mod reuse_alarm;
 mod rolling;
 mod secrets;
 mod session;

@@ -68,6 +68,7 @@ pub async fn rotate(
     if let Some(told) = memory.recall().await? {
         return Ok(told);
     }
+    app.clock_watch.require_agreement().await?;
     let rotate =
         |keys: &[KeyRecord], rules: &KeyRules| key_rotation::rotate(keys, rules, algorithm, now);
     let answer = |keys: &[KeyRecord]| {
@@ -95,6 +96,7 @@ pub async fn activate(
     kid: &str,
     now: Timestamp,
 ) -> Result<KeyRecord, Error> {
+    app.clock_watch.require_agreement().await?;
     let id = KeyId::from_thumbprint(kid.to_owned());
     let activate =
         |keys: &[KeyRecord], rules: &KeyRules| key_rotation::activate(keys, rules, &id, now);

@@ -26,8 +26,8 @@ pub trait Grants {
         after: Option<GrantId>,
         limit: u32,
     ) -> Result<Vec<GrantSummary>, StoreError>;
-    /// Revokes a grant; revoking twice keeps the first moment.
-    async fn revoke_grant(&mut self, id: GrantId, now: Timestamp) -> Result<(), StoreError>;
+    /// Revokes a grant; whether it counted until now. Revoking twice keeps the first moment.
+    async fn revoke_grant(&mut self, id: GrantId, now: Timestamp) -> Result<bool, StoreError>;
     /// Revokes all that a user granted a client; which grants, with their sessions.
     async fn revoke_grants_of(
         &mut self,

@@ -21,6 +21,6 @@ pub struct Answered<'a> {
     /// The status code of the answer.
     pub status: u16,
     pub took: Duration,
-    /// The slug in the path, if the request was for something of a tenant's.
+    /// The slug of the tenant whose the request was. One that the directory knows: what a peer invented is nobody's.
     pub tenant: Option<&'a str>,
 }

@@ -48,11 +48,12 @@ pub use outbound::{Outbound, OutboundError};
 pub use passwords::{NotAPasswordHash, PasswordHasher, Verdict};
 pub use rotations::{Floors, RaisedFloor, Rotation, RotationRequest, Rotations};
 pub use sessions::{
-    EndedSessions, SessionClient, SessionFilter, SessionView, Sessions, SweepBounds, SweptPart,
+    EndedSessions, GrantsOfSession, SessionClient, SessionFilter, SessionView, Sessions,
+    SweepBounds, SweptPart,
 };
 pub use single_use::{Purpose, SingleUse, Taken, UseKey};
 pub use store::{Store, UnitOfWork};
-pub use system::{Aead, Clock, Dependency, Entropy, Health};
+pub use system::{Aead, Clock, Dependency, Entropy, Health, StoreClock};
 pub use tenants::{
     NewTenantKeys, SealedDataKey, StoredTagKey, Sweeper, Swept, TenantAt, TenantPosition, Tenants,
 };

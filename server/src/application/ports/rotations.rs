@@ -23,6 +23,9 @@ pub trait Rotations: Send + Sync {
         tenant: &TenantScope,
         request: &RotationRequest,
     ) -> Result<Rotation, StoreError>;
+    /// Whether a reuse that was found has revoked its grant already, since hot records and grants are the same rows. If
+    /// not, the caller's commit is the revocation.
+    fn revokes(&self) -> bool;
     /// Drops the hot records of revoked families. The revocation itself is the SQL commit before.
     async fn forget(&self, tenant: &TenantScope, families: &[GrantId]) -> Result<(), StoreError>;
 }
@@ -52,7 +55,7 @@ pub enum Rotation {
     Rotated,
     /// The token had been rotated a moment ago: the live token's secret, sealed.
     Repeated { sealed_successor: Vec<u8> },
-    /// The hot record is dead. What follows in SQL is the caller's.
+    /// The hot record is dead as of now. What follows in SQL is the caller's.
     Reused,
     /// Nothing changed.
     Refused(Refusal),

@@ -40,12 +40,12 @@ pub trait Sessions {
         after: Option<SessionId>,
         limit: u32,
     ) -> Result<Vec<Session>, StoreError>;
-    /// Ends the session and revokes its grants, but those that outlive it; which ones. Ending twice keeps the first end.
+    /// Ends the session and revokes its grants, but those that outlive it. Ending twice keeps the first end.
     async fn end_session(
         &mut self,
         id: SessionId,
         now: Timestamp,
-    ) -> Result<Vec<GrantId>, StoreError>;
+    ) -> Result<GrantsOfSession, StoreError>;
     /// Ends every session of a user and revokes its grants, but those that outlive a session, in a number of
     /// statements that doesn't grow with them.
     async fn end_sessions_of(
@@ -60,6 +60,14 @@ pub trait Sessions {
         bounds: &SweepBounds,
         limit: u32,
     ) -> Result<SweptPart<SessionId>, StoreError>;
+}
+
+/// The grants that end with a session.
+#[derive(Clone, Debug, Default)]
+pub struct GrantsOfSession {
+    pub all: Vec<GrantId>,
+    /// How many of them counted until now.
+    pub revoked: u64,
 }
 
 /// What ended with all sessions of a user.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use async_trait::async_trait;
 
 use crate::{
-    application::error::CryptoError,
+    application::error::{CryptoError, StoreError},
     domain::{secret::Key256, timestamp::Timestamp},
 };
 
@@ -18,6 +18,13 @@ pub trait Clock: Send + Sync {
     fn offset_micros(&self) -> i64 {
         0
     }
+}
+
+/// Tells the time that all instances share.
+#[async_trait]
+pub trait StoreClock: Send + Sync {
+    /// The store's time, with [`Clock::offset_micros`] added; `None` when the store has no clock of its own.
+    async fn now(&self, offset_micros: i64) -> Result<Option<Timestamp>, StoreError>;
 }
 
 /// Draws randomness fit for keys.

@@ -196,3 +196,119 @@ fn without_an_interval_nothing_is_due() {
     assert_eq!(due_at(&keys, &rules), None);
     assert_eq!(due(&keys, &rules, at(100 * INTERVAL)), []);
 }
+
+/// As a clock writes them that is 400 days ahead.
+const AHEAD: u64 = 400 * 24 * 3600;
+
+#[test]
+fn times_in_the_future_count_from_now() {
+    let now = at(1_000);
+    let known = Some(now + rules().published_for());
+    let over = Some(now + LONGEST_TOKEN);
+    for (state, until) in [
+        (KeyState::Next, known),
+        (KeyState::Active, None),
+        (KeyState::Retiring, over),
+        (KeyState::Retired, None),
+        (KeyState::Revoked, None),
+    ] {
+        let planned = until.map(|_| at(AHEAD + INTERVAL));
+        let wrong = made("a", state, at(AHEAD), planned);
+        let born_before = KeyRecord {
+            created_at: at(5),
+            ..wrong.clone()
+        };
+        for (key, created_at) in [(wrong, now), (born_before, at(5))] {
+            let mended = KeyRecord {
+                created_at,
+                since: now,
+                until,
+                ..key.clone()
+            };
+            let steps = due(&[key], &rules(), now);
+            assert_eq!(steps, [Step::Move(mended.clone())], "{state:?}");
+            assert_eq!(due(&[mended], &rules(), now), [], "{state:?}: once");
+        }
+        // Two instances whose clocks are right may be this far apart.
+        let slightly = made("a", state, at(1_000 + 120), planned);
+        assert_eq!(due(&[slightly], &rules(), now), [], "{state:?}");
+    }
+}
+
+#[test]
+fn a_schedule_that_a_wrong_clock_wrote_goes_on() {
+    let mut keys = vec![
+        made(
+            "retiring",
+            KeyState::Retiring,
+            at(AHEAD),
+            Some(at(AHEAD) + LONGEST_TOKEN),
+        ),
+        made("active", KeyState::Active, at(AHEAD), None),
+        made("next", KeyState::Next, at(AHEAD), Some(at(AHEAD + 302))),
+    ];
+    let mut now = at(0);
+    for expected in [
+        [KeyState::Retiring, KeyState::Active, KeyState::Next],
+        [KeyState::Retiring, KeyState::Retiring, KeyState::Active],
+        [KeyState::Retired, KeyState::Retiring, KeyState::Active],
+        [KeyState::Retired, KeyState::Retired, KeyState::Active],
+    ] {
+        let steps = due(&keys, &rules(), now);
+        carry_out(&mut keys, steps, now);
+        assert_eq!(states(&keys), expected, "{now:?}");
+        now = looked_at(&keys, &rules(), now).expect("a time");
+    }
+    assert!(now <= at(3 * 24 * 3600) + LOOKED_AT_EVERY);
+}
+
+#[test]
+fn a_rotation_on_demand_brings_back_a_next_key_of_the_future() {
+    let now = at(1_000);
+    let mut keys = vec![
+        made("active", KeyState::Active, at(0), None),
+        made("stuck", KeyState::Next, at(AHEAD), Some(at(AHEAD + 302))),
+    ];
+    let steps = rotate(&keys, &rules(), SigningAlgorithm::Es256, now).expect("steps");
+    carry_out(&mut keys, steps, now);
+    let ready_at = now + rules().published_for();
+    assert_eq!((keys[1].created_at, keys[1].since), (now, now));
+    assert_eq!(keys[1].until, Some(ready_at));
+    assert!(activate(&keys, &rules(), &keys[1].public.id, ready_at).is_ok());
+    // Who only signs may have the clock that is wrong, and brings nothing back.
+    let introduced = introduce(&keys, &rules(), SigningAlgorithm::EdDsa, at(0));
+    assert!(matches!(
+        introduced.expect("steps")[..],
+        [Step::Make { .. }]
+    ));
+}
+
+#[test]
+fn the_schedule_looks_at_the_keys_every_week_at_least() {
+    let keys = [made("first", KeyState::Active, at(0), None)];
+    let due_at = due_at(&keys, &rules()).expect("a time");
+    assert_eq!(
+        looked_at(&keys, &rules(), at(0)),
+        Some(at(0) + LOOKED_AT_EVERY)
+    );
+    let shortly_before = due_at - Duration::from_secs(1);
+    assert_eq!(looked_at(&keys, &rules(), shortly_before), Some(due_at));
+}
+
+/// A policy that was changed by a wrong clock.
+#[test]
+fn nobody_keeps_a_jwk_set_for_longer_than_a_policy_may_say() {
+    let wrong = KeyRules {
+        cached_until: Some(at(AHEAD)),
+        ..rules()
+    };
+    let known = at(10) + LONGEST_FRESHNESS + LATE;
+    assert_eq!(wrong.known_at(at(10)), known);
+    let longest = serde_json::json!({ "jwks_max_age": LONGEST_FRESHNESS.as_secs() });
+    let longer = serde_json::json!({ "jwks_max_age": LONGEST_FRESHNESS.as_secs() + 1 });
+    let patched = |patch: &serde_json::Value| {
+        let members = patch.as_object().expect("an object");
+        crate::domain::policy_patch::patched(&crate::domain::tenant::Policy::default(), members)
+    };
+    assert!(patched(&longest).is_ok() && patched(&longer).is_err());
+}

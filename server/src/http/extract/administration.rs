@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     application::admin::administration::{self, Administration, Need},
-    http::respond::problem::Problem,
+    http::{respond::problem::Problem, whose::Whose},
 };
 
 /// Where the tenant stands in a path of the admin API.
@@ -75,6 +75,7 @@ impl<'a> ApiExtractor<'a> for Administered {
                 .map_err(Problem::from)?;
         let slug = administration.tenant().slug();
         tracing::Span::current().record("tenant", tracing::field::display(slug));
+        Whose::mark(request, slug);
         Ok(Self(administration))
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     http::{
         host::Door,
         respond::problem::{Kind, Problem},
+        whose::Whose,
     },
 };
 
@@ -130,5 +131,6 @@ async fn enter(app: &App, request: &Request) -> Result<TenantScope, Problem> {
     };
     let tenant = entered.map_err(|_| not_found())?;
     tracing::Span::current().record("tenant", tracing::field::display(tenant.slug()));
+    Whose::mark(request, tenant.slug());
     Ok(tenant)
 }

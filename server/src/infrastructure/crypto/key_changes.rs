@@ -42,13 +42,14 @@ impl CachedKeyring {
             let change = KeyChange {
                 seen: stored.version,
                 edits,
-                due_at: key_rotation::due_at(&after, &stored.rules),
+                due_at: key_rotation::looked_at(&after, &stored.rules, now),
                 answer: answer(&after)?,
             };
             let nothing = change.edits.is_empty()
                 && change.due_at == stored.due_at
                 && change.answer.is_none();
             if nothing || self.store.change_keys(tenant, &change).await? {
+                tell_of_mended(tenant, &before, &after);
                 return Ok(KeysChanged { before, after });
             }
         }
@@ -80,6 +81,25 @@ impl CachedKeyring {
             .await
             .map_err(|_| CryptoError::Failed("making a signing key"))??;
         Ok(KeyEdit::Add(key))
+    }
+}
+
+/// Says when times were brought back that lay in the future.
+fn tell_of_mended(tenant: &TenantScope, before: &[KeyRecord], after: &[KeyRecord]) {
+    let is_mended = |old: &&KeyRecord| {
+        let mut after = after.iter();
+        after.any(|new| {
+            new.public.id == old.public.id
+                && (new.created_at < old.created_at || new.since < old.since)
+        })
+    };
+    let keys = before.iter().filter(is_mended).count();
+    if keys > 0 {
+        tracing::warn!(
+            tenant = %tenant.slug(),
+            keys,
+            "times of signing keys lay in the future, written by an instance whose clock was wrong: they count from now"
+        );
     }
 }
 

@@ -1,5 +1,8 @@
 use async_trait::async_trait;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, SimpleExpr},
+};
 use tokenhouse_entity::tenant;
 
 use super::{faults::Noted, tenants::DatabaseTenants};
@@ -8,7 +11,7 @@ use crate::{
         error::StoreError,
         ports::{Agenda, Due},
     },
-    domain::{tenant::Tenant, timestamp::Timestamp},
+    domain::{clocks::BETWEEN_INSTANCES, tenant::Tenant, timestamp::Timestamp},
 };
 
 const fn column_of(due: Due) -> tenant::Column {
@@ -29,14 +32,16 @@ impl Agenda for DatabaseTenants {
         limit: u32,
     ) -> Result<Vec<Tenant>, StoreError> {
         let column = column_of(due);
-        let rows = tenant::Entity::find()
-            .filter(column.lte(now.as_micros()))
-            .filter(tenant::Column::DeletedAt.is_null())
-            .order_by_asc(column)
-            .limit(u64::from(limit))
-            .all(self.db.connection())
-            .noted_by(self.db.faults())
+        // Two queries: for one with "or" in it a planner may walk the whole index.
+        let mut rows = self
+            .ordered(column, column.lte(now.as_micros()), limit)
             .await?;
+        let missing = limit.saturating_sub(u32::try_from(rows.len()).unwrap_or(limit));
+        if missing > 0 {
+            let furthest = now + due.every() + BETWEEN_INSTANCES;
+            let beyond = column.gt(furthest.as_micros());
+            rows.extend(self.ordered(column, beyond, missing).await?);
+        }
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
             let _turn = self.db.turn_to_write().await;
@@ -57,5 +62,24 @@ impl Agenda for DatabaseTenants {
             }
         }
         self.read_tenants(claimed).await
+    }
+}
+
+impl DatabaseTenants {
+    /// Up to `limit` tenants that `times` picks by an index, in order.
+    async fn ordered(
+        &self,
+        column: tenant::Column,
+        times: SimpleExpr,
+        limit: u32,
+    ) -> Result<Vec<tenant::Model>, StoreError> {
+        tenant::Entity::find()
+            .filter(times)
+            .filter(tenant::Column::DeletedAt.is_null())
+            .order_by_asc(column)
+            .limit(u64::from(limit))
+            .all(self.db.connection())
+            .noted_by(self.db.faults())
+            .await
     }
 }

@@ -113,14 +113,13 @@ impl Grants for TenantTx {
         self.all(query).await?.iter().map(read_summary).collect()
     }
 
-    async fn revoke_grant(&mut self, id: GrantId, now: Timestamp) -> Result<(), StoreError> {
+    async fn revoke_grant(&mut self, id: GrantId, now: Timestamp) -> Result<bool, StoreError> {
         let revoke = self
             .update::<grant::Entity>()
             .set(grant::Column::RevokedAt, now.as_micros())
             .filter(grant::Column::Id.eq(id.as_uuid()))
             .filter(grant::Column::RevokedAt.is_null());
-        self.change(revoke).await?;
-        Ok(())
+        Ok(self.change(revoke).await? > 0)
     }
 
     async fn revoke_grants_of(

@@ -27,7 +27,8 @@ use crate::{
 /// When the schedule looks at the keys of a new tenant.
 pub(super) fn first_due_at(tenant: &Tenant, keys: &NewTenantKeys) -> Option<Timestamp> {
     let key = std::slice::from_ref(&keys.signing_key.record);
-    key_rotation::due_at(key, &KeyRules::of(tenant))
+    let made_at = keys.signing_key.record.created_at;
+    key_rotation::looked_at(key, &KeyRules::of(tenant), made_at)
 }
 
 #[async_trait]
@@ -118,6 +119,7 @@ impl TenantTx {
             .update::<signing_key::Entity>()
             .filter(Column::Id.eq(record.public.id.as_str()))
             .set(Column::State, record.state.name())
+            .set(Column::CreatedAt, record.created_at.as_micros())
             .set(Column::Since, record.since.as_micros())
             .set(Column::Until, record.until.map(Timestamp::as_micros));
         if !record.state.has_private_key() {

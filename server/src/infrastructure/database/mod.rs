@@ -8,6 +8,7 @@ mod agenda;
 mod audit;
 mod client_secrets;
 mod clients;
+mod clock;
 mod connection;
 mod consents;
 mod domains;

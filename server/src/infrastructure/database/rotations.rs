@@ -55,6 +55,10 @@ impl Rotations for DatabaseRotations {
         }
     }
 
+    fn revokes(&self) -> bool {
+        true
+    }
+
     /// Nothing to drop: the row that the revocation changed is the hot record.
     async fn forget(&self, _tenant: &TenantScope, _families: &[GrantId]) -> Result<(), StoreError> {
         Ok(())

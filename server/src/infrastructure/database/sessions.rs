@@ -15,8 +15,8 @@ use crate::{
     application::{
         error::StoreError,
         ports::{
-            EndedSessions, SessionClient, SessionFilter, SessionView, Sessions, SweepBounds,
-            SweptPart,
+            EndedSessions, GrantsOfSession, SessionClient, SessionFilter, SessionView, Sessions,
+            SweepBounds, SweptPart,
         },
     },
     domain::{
@@ -150,7 +150,7 @@ impl Sessions for TenantTx {
         &mut self,
         id: SessionId,
         now: Timestamp,
-    ) -> Result<Vec<GrantId>, StoreError> {
+    ) -> Result<GrantsOfSession, StoreError> {
         let end = self
             .update::<session::Entity>()
             .set(session::Column::EndedAt, now.as_micros())
@@ -163,7 +163,7 @@ impl Sessions for TenantTx {
             .filter(grant::Column::SessionId.eq(id.as_uuid()))
             .filter(grant::Column::Offline.eq(false))
             .filter(grant::Column::RevokedAt.is_null());
-        self.change(revoke).await?;
+        let revoked = self.change(revoke).await?;
         // All of them, not only those just revoked: whoever ends a session twice may do so because
         // clearing up after the first time failed.
         let grants = self
@@ -171,10 +171,13 @@ impl Sessions for TenantTx {
             .filter(grant::Column::SessionId.eq(id.as_uuid()))
             .filter(grant::Column::Offline.eq(false));
         let grants = self.all(grants).await?;
-        Ok(grants
-            .into_iter()
-            .map(|grant| GrantId::from_uuid(grant.id))
-            .collect())
+        Ok(GrantsOfSession {
+            all: grants
+                .into_iter()
+                .map(|grant| GrantId::from_uuid(grant.id))
+                .collect(),
+            revoked,
+        })
     }
 
     async fn end_sessions_of(

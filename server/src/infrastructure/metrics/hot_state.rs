@@ -95,6 +95,10 @@ impl Rotations for MeteredRotations {
         result
     }
 
+    fn revokes(&self) -> bool {
+        self.inner.revokes()
+    }
+
     async fn forget(&self, tenant: &TenantScope, families: &[GrantId]) -> Result<(), StoreError> {
         self.inner.forget(tenant, families).await
     }

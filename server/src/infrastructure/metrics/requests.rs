@@ -114,8 +114,7 @@ impl Requests {
         let took = answered.took.as_secs_f64();
         self.took.get_or_create(&operation).observe(took);
         self.count_of(&operation, answered.status).inc();
-        // What isn't there may be anybody's invention.
-        if let Some(tenant) = answered.tenant.filter(|_| answered.status != 404) {
+        if let Some(tenant) = answered.tenant {
             let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
             tenants.count(tenant, Instant::now());
         }

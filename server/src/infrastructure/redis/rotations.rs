@@ -115,6 +115,11 @@ impl Rotations for RedisRotations {
         Ok(rotation)
     }
 
+    /// The caller's commit is: what Redis knows may be lost.
+    fn revokes(&self) -> bool {
+        false
+    }
+
     async fn forget(&self, tenant: &TenantScope, families: &[GrantId]) -> Result<(), StoreError> {
         for batch in families.chunks(BATCH) {
             let mut unlink = redis::cmd("UNLINK");

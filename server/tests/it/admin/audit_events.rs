@@ -23,7 +23,7 @@ on_every_backend!(
 );
 on_every_backend!(alone: old_events_go_when_the_tenant_wants_them_no_more);
 
-pub(super) async fn events(tenant: &Tenant, query: &str) -> Vec<Value> {
+pub(crate) async fn events(tenant: &Tenant, query: &str) -> Vec<Value> {
     let path = format!("/audit-events?limit=200{query}");
     let answer = ask(tenant, 1, OPERATOR_TOKEN, Method::GET, &path, None).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");

@@ -2,7 +2,7 @@
 
 mod accountability;
 pub(crate) mod administrators;
-mod audit_events;
+pub(crate) mod audit_events;
 mod clients;
 mod idempotency;
 mod imports;

@@ -46,8 +46,9 @@ async fn a_unit_of_work_changes_one_tenant(db: Fixture) {
     let (_, session, grant) = sign_in(&db, &acme, "ada@example.com").await;
     let store = DatabaseStore::new(db.clone());
     let mut work = store.begin(&other).await.unwrap();
-    assert_eq!(work.end_session(session.id, now()).await.unwrap(), []);
-    work.revoke_grant(grant.id, now()).await.unwrap();
+    let grants = work.end_session(session.id, now()).await.unwrap();
+    assert_eq!((grants.all, grants.revoked), (vec![], 0));
+    assert!(!work.revoke_grant(grant.id, now()).await.unwrap());
     work.commit().await.unwrap();
 
     let mut work = store.view(&acme).await.unwrap();

@@ -23,6 +23,7 @@ use crate::{
 on_both!(
     of_two_changes_that_saw_the_same_one_counts,
     a_key_that_signs_no_more_loses_its_private_half,
+    a_move_writes_every_time_of_the_key,
     one_caller_claims_a_tenant_that_is_due,
     a_change_of_the_policy_voids_what_was_decided_before_it,
     a_sealed_data_key_is_replaced_once,
@@ -96,6 +97,25 @@ async fn a_key_that_signs_no_more_loses_its_private_half(db: Fixture) {
     assert!(store.change_keys(&acme, &change(1, edits)).await.unwrap());
     let stored = store.stored_keys(&acme).await.unwrap();
     assert_eq!(stored.signing_keys.len(), 1);
+}
+
+async fn a_move_writes_every_time_of_the_key(db: Fixture) {
+    let acme = new_tenant(&db, "acme").await;
+    let store = DatabaseStore::new(db.clone());
+    let added = key("next", KeyState::Next);
+    let add = vec![KeyEdit::Add(added.clone())];
+    assert!(store.change_keys(&acme, &change(0, add)).await.unwrap());
+    let at = Timestamp::from_micros;
+    let record = KeyRecord {
+        created_at: at(10),
+        since: at(11),
+        until: Some(at(12)),
+        ..added.record
+    };
+    let edits = vec![KeyEdit::Move(record.clone())];
+    assert!(store.change_keys(&acme, &change(1, edits)).await.unwrap());
+    let stored = store.stored_keys(&acme).await.unwrap();
+    assert!(stored.records().contains(&record), "{stored:?}");
 }
 
 async fn one_caller_claims_a_tenant_that_is_due(db: Fixture) {

@@ -31,7 +31,7 @@ async fn what_is_cached_is_forgotten_or_read_anew_on_demand(db: Fixture) {
     assert!(!is_revoked(Freshness::Recent).await);
     assert!(!is_ended().await);
     let mut work = store.begin(&acme).await.unwrap();
-    let grants = work.end_session(session.id, now()).await.unwrap();
+    let grants = work.end_session(session.id, now()).await.unwrap().all;
     work.commit().await.unwrap();
 
     assert!(!is_revoked(Freshness::Recent).await, "it was just read");

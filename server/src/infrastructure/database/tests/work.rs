@@ -130,10 +130,11 @@ async fn ending_a_session_revokes_its_grants_once(db: Fixture) {
     let (_, ended, grant) = sign_in(&db, &acme, "ada@example.com").await;
     let (_, other, other_grant) = sign_in(&db, &acme, "bob@example.com").await;
     let first = now();
-    for at in [first, first + std::time::Duration::from_secs(5)] {
+    for (at, revoked) in [(first, 1), (first + std::time::Duration::from_secs(5), 0)] {
         let mut work = store.begin(&acme).await.unwrap();
-        assert_eq!(work.end_session(ended.id, at).await.unwrap(), [grant.id]);
-        work.revoke_grant(grant.id, at).await.unwrap();
+        let grants = work.end_session(ended.id, at).await.unwrap();
+        assert_eq!((grants.all, grants.revoked), (vec![grant.id], revoked));
+        assert!(!work.revoke_grant(grant.id, at).await.unwrap());
         work.commit().await.unwrap();
     }
     let mut work = store.view(&acme).await.unwrap();
