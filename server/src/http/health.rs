@@ -45,16 +45,11 @@ impl Endpoint for Metrics {
     }
 }
 
-/// What was counted, and which dependencies answer.
+/// What was counted, and how dependencies are.
 pub(super) fn metrics(meter: &dyn Meter, found: &[(&'static str, Health)]) -> Response {
-    let up = |health: &Health| !matches!(health, Health::Down(_));
-    let found: Vec<_> = found
-        .iter()
-        .map(|(name, health)| (*name, up(health)))
-        .collect();
     Response::builder()
         .header(header::CONTENT_TYPE, OPEN_METRICS)
-        .body(meter.exposition(&found))
+        .body(meter.exposition(found))
 }
 
 /// The format's own media type (OpenMetrics 1.0).

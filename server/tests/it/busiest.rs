@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use poem::{Endpoint, EndpointExt, Request, Response, endpoint::BoxEndpoint, http::StatusCode};
 use tokenhouse_server::{
     app::App,
-    application::ports::{Answered, Meter},
+    application::ports::{Answered, Health, Meter},
     http::public_endpoint,
 };
 
@@ -25,7 +25,7 @@ impl Meter for Recorder {
         let tenant = answered.tenant.map(str::to_owned);
         self.0.lock().unwrap().push((tenant, answered.status));
     }
-    fn exposition(&self, _: &[(&'static str, bool)]) -> String {
+    fn exposition(&self, _: &[(&'static str, Health)]) -> String {
         String::new()
     }
 }

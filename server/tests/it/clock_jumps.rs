@@ -173,7 +173,11 @@ async fn an_instance_that_is_off_says_so_stays_in_service_and_changes_no_keys() 
         assert!(reason.starts_with(said), "{reason}");
         let metrics = management(&installation, 2, "/metrics").await.text;
         let up = "tokenhouse_dependency_up{dependency=\"clock\"} 1";
-        assert!(metrics.contains(up), "{metrics}");
+        let degraded = "tokenhouse_dependency_degraded{dependency=\"clock\"} 1";
+        assert!(
+            metrics.contains(up) && metrics.contains(degraded),
+            "{metrics}"
+        );
         assert_eq!(
             ready(0).await.body["status"],
             "ready",

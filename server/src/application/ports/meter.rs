@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use super::Health;
+
 /// Counts what the server does. It never waits and never fails.
 pub trait Meter: Send + Sync {
     /// A request came in. It is in flight until [`done`](Self::done) is called.
@@ -9,8 +11,8 @@ pub trait Meter: Send + Sync {
     /// A request was answered, or its peer went away.
     fn done(&self);
     fn answered(&self, answered: &Answered<'_>);
-    /// All that was counted, in the text format of Prometheus (OpenMetrics 1.0), and which dependencies answer.
-    fn exposition(&self, dependencies: &[(&'static str, bool)]) -> String;
+    /// All that was counted, in the text format of Prometheus (OpenMetrics 1.0), and how dependencies are.
+    fn exposition(&self, dependencies: &[(&'static str, Health)]) -> String;
 }
 
 /// A request that was answered.

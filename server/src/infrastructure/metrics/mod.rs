@@ -27,7 +27,7 @@ pub use self::{
     sampled::Sample,
 };
 use self::{requests::Requests, sampled::Sampled};
-use crate::application::ports::{Answered, Meter};
+use crate::application::ports::{Answered, Health, Meter};
 
 /// What every name begins with.
 const PREFIX: &str = "tokenhouse";
@@ -103,14 +103,21 @@ impl MetricsBuilder {
     }
 
     pub fn build(mut self) -> Metrics {
-        let up = Up::default();
+        let up = Dependencies::default();
         self.add(
             "dependency_up",
             "Whether a dependency answers: 1, or 0",
             up.clone(),
         );
+        let degraded = Dependencies::default();
+        self.add(
+            "dependency_degraded",
+            "Whether a dependency answers and is not as it should be: 1, or 0",
+            degraded.clone(),
+        );
         Metrics {
             up,
+            degraded,
             registry: self.registry,
             requests: self.requests,
         }
@@ -121,11 +128,12 @@ impl MetricsBuilder {
 pub struct Metrics {
     registry: Registry,
     requests: Requests,
-    up: Up,
+    up: Dependencies,
+    degraded: Dependencies,
 }
 
-/// Which dependencies answer.
-type Up = Family<[(&'static str, &'static str); 1], Gauge>;
+/// A 1 or a 0 for each dependency.
+type Dependencies = Family<[(&'static str, &'static str); 1], Gauge>;
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,11 +154,13 @@ impl Meter for Metrics {
         self.requests.answered(answered);
     }
 
-    fn exposition(&self, dependencies: &[(&'static str, bool)]) -> String {
-        for (dependency, up) in dependencies {
-            self.up
-                .get_or_create(&[("dependency", *dependency)])
-                .set((*up).into());
+    fn exposition(&self, dependencies: &[(&'static str, Health)]) -> String {
+        for (dependency, health) in dependencies {
+            let label = [("dependency", *dependency)];
+            let down = matches!(health, Health::Down(_));
+            self.up.get_or_create(&label).set((!down).into());
+            let degraded = matches!(health, Health::Degraded(_));
+            self.degraded.get_or_create(&label).set(degraded.into());
         }
         let mut text = String::new();
         // Writing into memory fails only if a metric can't say what it is: an empty answer shows that it is ours.
