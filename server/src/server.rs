@@ -52,7 +52,7 @@ use crate::{
     waiting,
 };
 
-/// How long clients get to hear of the last logouts. Well below the ten seconds of a stop.
+/// How long clients get to hear of the last logouts.
 const LOGOUT_NOTICE: Duration = Duration::from_secs(4);
 
 /// How often to look whether a signing key is to be rotated.
