@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use serde_yaml::Value;
 
 /// What the first line of a block says when the block is a file.
 const PLACE: &str = "# k8s/overlays/";
@@ -63,6 +65,63 @@ pub(super) fn write(examples: &[Example], root: &Path) -> Result<BTreeSet<String
     Ok(examples.iter().map(|one| one.overlay.clone()).collect())
 }
 
+/// What an overlay says of settings is what comes of it: a component, say, may override what stands beside it.
+pub(super) fn ensure_settings_hold(
+    examples: &[Example],
+    overlay: &str,
+    rendered: &str,
+) -> Result<()> {
+    let files = examples.iter().filter(|one| one.overlay == overlay);
+    let file = files
+        .into_iter()
+        .find(|one| one.name == "kustomization.yaml");
+    let file = file.with_context(|| format!("the overlay {overlay} has no kustomization"))?;
+    let kustomization: Value = serde_yaml::from_str(&file.text)?;
+    let objects: Vec<Value> = serde_yaml::Deserializer::from_str(rendered)
+        .map(Value::deserialize)
+        .collect::<Result<_, _>>()?;
+    for (name, value) in settings_of(&kustomization)? {
+        let given: Vec<_> = objects
+            .iter()
+            .filter(|object| object["kind"] == "ConfigMap")
+            .filter_map(|map| map["data"][name.as_str()].as_str())
+            .collect();
+        ensure!(
+            given == [value.as_str()],
+            "the overlay {overlay} of a guide sets {name} to {value}, and renders {given:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Settings that a kustomization gives, as literals or by patching the ConfigMap.
+fn settings_of(kustomization: &Value) -> Result<Vec<(String, String)>> {
+    let list = |value: &Value| value.as_sequence().cloned().unwrap_or_default();
+    let mut settings = Vec::new();
+    for generator in list(&kustomization["configMapGenerator"]) {
+        for literal in list(&generator["literals"]) {
+            let pair = literal.as_str().and_then(|pair| pair.split_once('='));
+            let (name, value) = pair.context("a literal is no NAME=value")?;
+            settings.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    for patch in list(&kustomization["patches"]) {
+        if patch["target"]["kind"] != "ConfigMap" {
+            continue;
+        }
+        let operations: Value = serde_yaml::from_str(patch["patch"].as_str().unwrap_or_default())?;
+        for operation in list(&operations) {
+            let path = operation["path"].as_str();
+            let name = path.and_then(|path| path.strip_prefix("/data/"));
+            let name = name.context("a patch of settings is at no /data/NAME")?;
+            let value = operation["value"].as_str();
+            let value = value.context("the value of a setting is text")?;
+            settings.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    Ok(settings)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +151,26 @@ mod tests {
         let file = root.path().join("k8s/overlays/mine/kustomization.yaml");
         assert!(file.exists());
         assert!(write(&examples, root.path()).is_err(), "it is there");
+    }
+
+    #[test]
+    fn a_setting_that_something_overrides_is_told() {
+        let literal = "configMapGenerator: [{name: s, literals: [A=mine, B=2]}]\n";
+        let patch = "patches:\n  - target: {kind: ConfigMap}\n    patch: |-\n      \
+                     - {op: replace, path: /data/A, value: mine}\n";
+        let rendered =
+            |a: &str| format!("kind: Service\n---\nkind: ConfigMap\ndata: {{A: {a}, B: \"2\"}}\n");
+        for text in [literal, patch] {
+            let example = Example {
+                overlay: "o".to_owned(),
+                name: "kustomization.yaml".to_owned(),
+                text: text.to_owned(),
+            };
+            let holds = |a| ensure_settings_hold(std::slice::from_ref(&example), "o", &rendered(a));
+            holds("mine").expect("it is what it says");
+            let told = holds("theirs").expect_err("something overrides it");
+            assert!(told.to_string().contains("theirs"), "{told}");
+        }
+        assert!(ensure_settings_hold(&[], "o", "kind: Service").is_err());
     }
 }

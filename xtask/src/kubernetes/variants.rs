@@ -102,9 +102,11 @@ pub(crate) fn render_all(
     let files = examples::in_guides(&root.join("docs/operate"))?;
     for name in examples::write(&files, work)? {
         let overlay = copy.join("overlays").join(&name);
+        let text = render(kubectl, &overlay)?;
+        examples::ensure_settings_hold(&files, &name, &text)?;
         variants.push(Variant {
             name: format!("production-{name}"),
-            text: render(kubectl, &overlay)?,
+            text,
         });
     }
     for components in combinations() {
