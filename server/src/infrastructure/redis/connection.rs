@@ -101,11 +101,8 @@ impl RedisConnection {
         .map_err(RedisUnfit::of)?;
         let number = self.primary.number();
         // Part of INFO, which hosted Redis allows where CONFIG is closed.
-        let info = self
-            .call(&redis::cmd("INFO"))
-            .await
-            .map(text)
-            .unwrap_or_default();
+        let info = self.readable(&redis::cmd("INFO")).await?;
+        let info = info.map(text).unwrap_or_default();
         if field(&info, "redis_mode").as_deref() == Some("cluster") {
             return Err(RedisUnfit::Cluster);
         }
@@ -119,10 +116,10 @@ impl RedisConnection {
             version: field(&info, "redis_version"),
             eviction_policy: match field(&info, "maxmemory_policy") {
                 Some(policy) => Some(policy),
-                None => self.setting("maxmemory-policy").await,
+                None => self.setting("maxmemory-policy").await?,
             },
             append_only: field(&info, "aof_enabled").map(|enabled| enabled == "1"),
-            snapshots: self.setting("save").await,
+            snapshots: self.setting("save").await?,
             replicas: field(&info, "connected_slaves").and_then(|count| count.parse().ok()),
         };
         if let Some(policy) = &findings.eviction_policy
@@ -151,12 +148,22 @@ impl RedisConnection {
         self.primary.number() == Some(self.fit.load(Ordering::Relaxed))
     }
 
-    async fn setting(&self, name: &str) -> Option<String> {
+    async fn setting(&self, name: &str) -> Result<Option<String>, RedisUnfit> {
         let mut command = redis::cmd("CONFIG");
         command.arg("GET").arg(name);
-        match self.call(&command).await {
-            Ok(Value::Array(pair)) => pair.into_iter().nth(1).map(text),
+        Ok(match self.readable(&command).await? {
+            Some(Value::Array(pair)) => pair.into_iter().nth(1).map(text),
             _ => None,
+        })
+    }
+
+    /// What Redis answers; nothing when it refuses to. That no answer comes is another matter: it would pass
+    /// for fit unseen.
+    async fn readable(&self, command: &Cmd) -> Result<Option<Value>, RedisUnfit> {
+        match self.call(command).await {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.kind() == ErrorKind::Io => Err(RedisUnfit::of(error)),
+            Err(_refused) => Ok(None),
         }
     }
 

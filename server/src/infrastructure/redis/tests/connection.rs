@@ -182,6 +182,42 @@ async fn a_silent_redis_is_given_up() {
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
+/// Answers everything but `INFO`, as one behind a link that loses long answers.
+async fn without_info() -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut part = [0; 4096];
+                while let Ok(read) = stream.read(&mut part).await {
+                    let sent = String::from_utf8_lossy(&part[..read]);
+                    if read == 0 || sent.contains("INFO\r\n") && !sent.contains("SETINFO") {
+                        return std::future::pending().await;
+                    }
+                    let commands = sent.lines().filter(|line| line.starts_with('*')).count();
+                    let answers = "+OK\r\n".repeat(commands);
+                    if stream.write_all(answers.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// What Redis refuses to tell is left out; what doesn't arrive could be anything.
+#[tokio::test]
+async fn a_redis_that_was_not_seen_is_not_fit() {
+    let unseen = open(&format!("redis://{}", without_info().await), None);
+    let unfit = unseen.inspect().await.expect_err("nothing is known of it");
+    assert!(matches!(unfit, RedisUnfit::Unreachable(_)), "{unfit:?}");
+    assert!(unseen.ensure_fit().await.is_err());
+}
+
 /// The library keeps a connection that was refused with anything but an I/O error, and never tries
 /// again: a changed password or too many clients would last until a restart of ours.
 #[tokio::test]
