@@ -25,8 +25,11 @@ use crate::{
     http::respond::answer::Answer,
 };
 
-/// Some 100 MiB when all of them are of tenants with many keys, 20 MiB commonly.
-const DOCUMENTS: u64 = 10_000;
+/// The most that documents of a kind take, in bytes. By their number they would have no bound: a key set may have
+/// a hundred keys, most have two.
+const MOST: u64 = 16 * 1024 * 1024;
+/// What keeping one takes besides.
+const BESIDES: usize = 256;
 
 /// What was written of each tenant.
 #[derive(Debug)]
@@ -40,8 +43,14 @@ pub(super) struct Written {
 impl Default for Written {
     fn default() -> Self {
         Self {
-            metadata: Cache::new(DOCUMENTS),
-            key_sets: Cache::new(DOCUMENTS),
+            metadata: Cache::builder()
+                .max_capacity(MOST)
+                .weigher(|_, body: &Bytes| weight(body))
+                .build(),
+            key_sets: Cache::builder()
+                .max_capacity(MOST)
+                .weigher(|_, (_, body): &(Weak<TenantKeys>, Bytes)| weight(body))
+                .build(),
         }
     }
 }
@@ -65,6 +74,10 @@ impl Written {
         self.key_sets.insert(tenant.id(), (of, body.clone()));
         body
     }
+}
+
+fn weight(body: &Bytes) -> u32 {
+    u32::try_from(body.len() + BESIDES).unwrap_or(u32::MAX)
 }
 
 fn json(document: &impl Serialize) -> Bytes {
@@ -129,5 +142,20 @@ mod tests {
         let of_other = written.metadata(&other, false);
         let text = String::from_utf8_lossy(&of_other);
         assert!(text.contains(other.issuer().as_str()) && !text.contains(acme.slug().as_str()));
+    }
+
+    /// However many tenants there are, and however long their documents.
+    #[test]
+    fn what_is_kept_has_a_bound_in_bytes() {
+        let written = Written::default();
+        let tenant = testing::tenant();
+        for n in 0..2_000 {
+            let key = (tenant.id(), n.to_string(), false);
+            let body = Bytes::from(vec![b'x'; 64 * 1024]);
+            written.metadata.insert(key, body);
+        }
+        written.metadata.run_pending_tasks();
+        let kept = written.metadata.weighted_size();
+        assert!(kept > 0 && kept <= MOST, "{kept}");
     }
 }
