@@ -8,7 +8,7 @@ use sea_orm::{
     sqlx::{
         self, Connection as _, PgConnection,
         pool::PoolConnection,
-        postgres::PgConnectOptions,
+        postgres::{PgConnectOptions, PgSslMode},
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
 };
@@ -186,8 +186,10 @@ pub async fn connect(url: &str) -> Result<Database, NoConnection> {
         set_up_sqlite(&mut options);
         None
     } else {
-        let postgres = postgres_options(url)?;
-        let looked = first_look::look(&postgres).await;
+        let mode = address::ssl_mode(url);
+        let parsed = PgConnectOptions::from_str(url)
+            .map_err(|_| BadAddress::NotAUrl("a parameter has no such value".to_owned()))?;
+        let looked = first_look::look(&as_we_connect(parsed, mode)).await;
         let role = looked.map_err(|error| NoConnection::of(Arc::new(error), &host))?;
         options
             .max_connections(POSTGRES_CONNECTIONS)
@@ -195,10 +197,7 @@ pub async fn connect(url: &str) -> Result<Database, NoConnection> {
             .map_sqlx_postgres_pool_opts(|pool| {
                 pool.after_release(|connection, _| Box::pin(answers_in_time(connection)))
             })
-            .map_sqlx_postgres_opts(move |as_parsed| {
-                let named = as_parsed.ssl_mode(postgres.get_ssl_mode());
-                named.application_name(postgres.get_application_name().unwrap_or(APPLICATION_NAME))
-            });
+            .map_sqlx_postgres_opts(move |parsed| as_we_connect(parsed, mode));
         Some(role)
     };
     let connection = sea_orm::Database::connect(options)
@@ -240,14 +239,13 @@ fn set_up_sqlite(options: &mut ConnectOptions) {
         });
 }
 
-fn postgres_options(url: &str) -> Result<PgConnectOptions, BadAddress> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|_| BadAddress::NotAUrl("a parameter has no such value".to_owned()))?
-        .ssl_mode(address::ssl_mode(url));
-    Ok(match options.get_application_name() {
+/// The same for the first look and for the pool.
+fn as_we_connect(parsed: PgConnectOptions, mode: PgSslMode) -> PgConnectOptions {
+    let options = parsed.ssl_mode(mode);
+    match options.get_application_name() {
         Some(_) => options,
         None => options.application_name(APPLICATION_NAME),
-    })
+    }
 }
 
 #[async_trait]

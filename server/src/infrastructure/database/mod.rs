@@ -29,6 +29,7 @@ mod single_use;
 mod store;
 mod tenant_tx;
 mod tenants;
+mod tenants_list;
 #[cfg(test)]
 mod tests;
 mod unfit;
