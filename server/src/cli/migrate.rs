@@ -76,7 +76,7 @@ impl Migrate {
         let stopped = server::stop_signal()?;
         tokio::select! {
             ended = self.migrate() => ended,
-            () = stopped => bail!("stopped; what was under way is undone, and `tokenhouse migrate up` goes on from there"),
+            () = stopped => bail!("stopped; the same command again goes on from there"),
         }
     }
 

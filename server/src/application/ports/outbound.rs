@@ -10,7 +10,8 @@ use crate::domain::id::TenantId;
 /// (OpenID Connect Registration 1.0 §2) or `backchannel_logout_uri` (Back-Channel Logout 1.0 §2.2).
 ///
 /// Whoever registers a client must not reach through us what only we can reach. Each call is
-/// bounded in time and size and has a place among those of its tenant, follows no redirect and connects to addresses that were checked.
+/// bounded in time and size, has a place among those of its tenant, follows no redirect and connects to
+/// addresses that were checked.
 #[async_trait]
 pub trait Outbound: Send + Sync {
     /// What the URL holds. `Failed` unless it answers 200 with JSON of at most 512 KiB within 3 s.
