@@ -49,7 +49,7 @@ use crate::{
         views::{CachedTenants, CachedViews},
         worker::Worker,
     },
-    waiting,
+    telemetry, waiting,
 };
 
 /// How long clients get to hear of the last logouts.
@@ -135,7 +135,7 @@ impl Server {
             logouts,
             audit,
             workers,
-        } = assemble(settings, database, clock, entropy).await?;
+        } = assemble(settings, database, &start, clock, entropy).await?;
 
         let readiness = Readiness::new(Arc::clone(&app));
         public_place.fill(http::public_endpoint(Arc::clone(&app)));
@@ -244,12 +244,14 @@ struct Assembled {
 async fn assemble(
     settings: Settings,
     database: Database,
+    start: &Start,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> anyhow::Result<Assembled> {
     let mut metrics = MetricsBuilder::new();
     let lookups = CacheLookups::default();
     lookups.register(&mut metrics);
+    telemetry::register(&mut metrics);
     database.register(&mut metrics);
     let aead: Arc<dyn Aead> = Arc::new(Aes256Gcm);
     let master = Arc::new(settings.master_keys);
@@ -277,7 +279,7 @@ async fn assemble(
     let (rotations, floors, arrival): (Arc<dyn Rotations>, _, _) = match &settings.redis {
         None => (Arc::new(DatabaseRotations::new(database)), None, None),
         Some(address) => {
-            let (redis, arrival) = waiting::for_redis(address, &entropy).await?;
+            let (redis, arrival) = waiting::for_redis(address, start, &entropy).await?;
             redis.register(&mut metrics);
             dependencies.push(Arc::new(redis.clone()));
             let floors = FloorWriter::start(
@@ -350,6 +352,10 @@ async fn assemble(
             Arc::new(DataKeyResealing {
                 directory: Arc::clone(&directory) as _,
                 maker: Arc::clone(&maker) as _,
+                audit: Arc::clone(&audit),
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+                public_url: settings.public_url.clone(),
             }),
             RESEALING_INTERVAL,
         ),

@@ -14,8 +14,8 @@ use crate::{
     http::starting::Start,
     infrastructure::{
         backoff::Backoff,
-        database::{self, Database},
-        redis::{self, Arrival, RedisAddress, RedisConnection},
+        database::{self, DATABASE, Database},
+        redis::{self, Arrival, REDIS, RedisAddress, RedisConnection},
     },
 };
 
@@ -27,16 +27,18 @@ pub(crate) async fn for_the_database(
 ) -> anyhow::Result<Database> {
     let mut backoff = Backoff::default();
     let mut told = String::new();
+    start.asks(DATABASE);
     loop {
         let (missing, health) = match attempt(url).await {
             Attempt::Open(database) => {
                 warn_if_unbound(&database);
+                start.found_that(DATABASE, Health::Up);
                 return Ok(database);
             }
             Attempt::Failed(error) => return Err(error),
             Attempt::Missing(error, health) => (chain(&*error), health),
         };
-        start.waits(health);
+        start.found_that(DATABASE, health);
         if missing != told {
             tracing::warn!(error = missing, "the database is waited for");
             told = missing;
@@ -97,8 +99,10 @@ fn warn_if_unbound(database: &Database) {
 /// on without one.
 pub(crate) async fn for_redis(
     address: &RedisAddress,
+    start: &Start,
     entropy: &Arc<dyn Entropy>,
 ) -> anyhow::Result<(RedisConnection, Option<Arrival>)> {
+    start.asks(REDIS);
     let redis = RedisConnection::open(address).context("TOKENHOUSE_REDIS_URL")?;
     match redis.inspect().await {
         Ok(findings) => {

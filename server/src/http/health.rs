@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -15,10 +15,10 @@ use poem::{
 };
 use serde_json::{Map, Value, json};
 
+use super::troubles::{self, Trouble, Troubles};
 use crate::{
     app::App,
-    application::ports::{Health, Meter},
-    domain::timestamp::Timestamp,
+    application::ports::{Finding, Health, Meter},
 };
 
 /// How long a dependency may take to answer a probe.
@@ -41,12 +41,13 @@ impl Endpoint for Metrics {
     type Output = Response;
 
     async fn call(&self, _request: Request) -> Result<Response> {
-        Ok(metrics(&*self.0.app.meter, &self.0.check().await))
+        let (found, _) = self.0.look().await;
+        Ok(metrics(&*self.0.app.meter, &found))
     }
 }
 
 /// What was counted, and how dependencies are.
-pub(super) fn metrics(meter: &dyn Meter, found: &[(&'static str, Health)]) -> Response {
+pub(super) fn metrics(meter: &dyn Meter, found: &[Finding]) -> Response {
     Response::builder()
         .header(header::CONTENT_TYPE, OPEN_METRICS)
         .body(meter.exposition(found))
@@ -60,8 +61,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Readiness {
     app: Arc<App>,
     draining: Arc<AtomicBool>,
-    /// Since when a dependency is not up, as far as anybody asked.
-    since: Arc<Mutex<BTreeMap<&'static str, Timestamp>>>,
+    troubles: Arc<Troubles>,
 }
 
 impl Readiness {
@@ -69,7 +69,7 @@ impl Readiness {
         Self {
             app,
             draining: Arc::default(),
-            since: Arc::default(),
+            troubles: Arc::default(),
         }
     }
 
@@ -78,68 +78,52 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Every dependency, and how it is.
-    async fn check(&self) -> Vec<(&'static str, Health)> {
-        futures_util::future::join_all(self.app.dependencies.iter().map(|dependency| async {
+    /// Every dependency and how it is, and what is wrong since when.
+    async fn look(&self) -> (Vec<Finding>, BTreeMap<&'static str, Trouble>) {
+        let asked = self.app.dependencies.iter().map(|dependency| async {
             let checked = tokio::time::timeout(CHECK_TIMEOUT, dependency.check()).await;
-            let health = checked.unwrap_or(Health::Down("unreachable".into()));
-            (dependency.name(), health)
-        }))
-        .await
+            Finding {
+                name: dependency.name(),
+                health: checked.unwrap_or(Health::Down("unreachable".into())),
+                required: dependency.is_required(),
+            }
+        });
+        let found = futures_util::future::join_all(asked).await;
+        let (changed, wrong) = self.troubles.note(&found, self.app.now());
+        troubles::tell(&changed);
+        (found, wrong)
     }
 
     async fn report(&self) -> (bool, Value) {
-        let found = self.check().await;
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = since.clone();
-        let draining = self.draining.load(Ordering::Relaxed);
-        let report = report(&found, draining, &mut since, self.app.now());
-        drop(since);
-        tell_changes(&found, |name| before.contains_key(name));
-        report
+        let (found, wrong) = self.look().await;
+        report(&found, &wrong, self.draining.load(Ordering::Relaxed))
     }
 }
 
-/// Says what stopped being as it should, and what is again: once, where each failing request would be
-/// one of many.
-fn tell_changes(found: &[(&'static str, Health)], was_troubled: impl Fn(&str) -> bool) {
-    for (dependency, health) in found {
-        match (was_troubled(dependency), health) {
-            (false, Health::Down(reason)) => {
-                tracing::error!(dependency, reason = &**reason, "a dependency is down");
-            }
-            (false, Health::Degraded(reason)) => {
-                tracing::warn!(dependency, reason = &**reason, "a dependency is degraded");
-            }
-            (true, Health::Up) => tracing::info!(dependency, "a dependency is up again"),
-            (false, Health::Up) | (true, Health::Down(_) | Health::Degraded(_)) => {}
-        }
-    }
-}
-
-/// What `/readyz` says of these dependencies, and whether it is 200. `since` is brought up to date.
+/// What `/readyz` says of these dependencies, and whether it is 200.
 pub(super) fn report(
-    found: &[(&'static str, Health)],
+    found: &[Finding],
+    wrong: &BTreeMap<&'static str, Trouble>,
     draining: bool,
-    since: &mut BTreeMap<&'static str, Timestamp>,
-    now: Timestamp,
 ) -> (bool, Value) {
     let mut ready = !draining;
     let (mut checks, mut reasons) = (Map::new(), Map::new());
-    for (name, health) in found {
-        let (word, reason) = match health {
-            Health::Up => ("up", None),
-            Health::Degraded(reason) => ("degraded", Some(reason)),
-            Health::Down(reason) => ("down", Some(reason)),
+    for Finding {
+        name,
+        health,
+        required,
+    } in found
+    {
+        let word = match health {
+            Health::Up => "up",
+            Health::Degraded(_) => "degraded",
+            Health::Down(_) => "down",
         };
-        ready &= word != "down";
+        ready &= !(*required && word == "down");
         checks.insert((*name).to_owned(), word.into());
-        match reason {
-            None => drop(since.remove(name)),
-            Some(reason) => {
-                let began = since.entry(name).or_insert(now).to_rfc3339();
-                reasons.insert((*name).to_owned(), format!("{reason} since {began}").into());
-            }
+        if let Some(Trouble { reason, since }) = wrong.get(name) {
+            let told = format!("{reason} since {}", since.to_rfc3339());
+            reasons.insert((*name).to_owned(), told.into());
         }
     }
     let status = match (ready, draining) {
@@ -155,7 +139,7 @@ pub(super) fn report(
     (ready, report)
 }
 
-/// `/readyz`: 200 when every dependency answers, else 503 and which one doesn't.
+/// `/readyz`: 200 when an instance is of use, else 503; and which dependency isn't as it should be.
 pub struct Readyz(pub Readiness);
 
 impl Endpoint for Readyz {
@@ -186,47 +170,51 @@ fn json_response(status: StatusCode, body: &Value) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::timestamp::Timestamp;
+
+    fn said(finding: Finding, draining: bool) -> (bool, Value) {
+        let found = [Finding::required("clock", Health::Up), finding];
+        let (_, wrong) = Troubles::default().note(&found, Timestamp::from_micros(1_000_000));
+        report(&found, &wrong, draining)
+    }
 
     #[test]
     fn a_missing_dependency_is_named_with_since_when() {
-        let mut since = BTreeMap::new();
-        let mut at = |second: i64, redis: Health| {
-            let now = Timestamp::from_micros(second * 1_000_000);
-            let found = [("database", Health::Up), ("redis", redis)];
-            report(&found, false, &mut since, now)
-        };
-        let gone = || Health::Down("unreachable".into());
-        let (ready, said) = at(1, gone());
+        let gone = Finding::required("database", Health::Down("unreachable".into()));
+        let (ready, said) = said(gone, false);
         assert!(!ready);
-        assert_eq!(said["checks"], json!({ "database": "up", "redis": "down" }));
         assert_eq!(said["status"], "not ready");
-        assert_eq!(at(9, gone()).1, said, "since the first time");
+        assert_eq!(said["checks"], json!({ "clock": "up", "database": "down" }));
+        let reason = "unreachable since 1970-01-01T00:00:01";
         assert!(
-            said["reasons"]["redis"]
+            said["reasons"]["database"]
                 .as_str()
-                .is_some_and(|reason| reason.starts_with("unreachable since 1970-01-01T00:00:01"))
+                .is_some_and(|text| text.starts_with(reason))
         );
-        let (ready, said) = at(10, Health::Up);
-        assert!(ready && said.get("reasons").is_none());
-        let (_, said) = at(11, gone());
-        assert!(
-            said["reasons"]["redis"]
-                .as_str()
-                .is_some_and(|reason| reason.contains(":11"))
-        );
+        assert!(said["reasons"].get("clock").is_none());
     }
 
-    /// Every instance has the same database: were all of them taken out, reading would stop too.
+    /// Every instance has the same stores: were all of them taken out, what still works would stop too.
     #[test]
-    fn a_degraded_dependency_keeps_an_instance_in_service() {
-        let found = [("database", Health::Degraded("read-only".into()))];
-        let now = Timestamp::from_micros(0);
-        let (ready, said) = report(&found, false, &mut BTreeMap::new(), now);
-        assert!(ready);
-        assert_eq!(said["status"], "degraded");
-        assert_eq!(said["checks"]["database"], "degraded");
-        let (ready, said) = report(&found, true, &mut BTreeMap::new(), now);
-        assert!(!ready);
-        assert_eq!(said["status"], "draining");
+    fn what_is_degraded_or_not_required_keeps_an_instance_in_service() {
+        let read_only = Finding::required("database", Health::Degraded("read-only".into()));
+        let gone = Finding {
+            name: "redis",
+            health: Health::Down("unreachable".into()),
+            required: false,
+        };
+        for (finding, word) in [(read_only, "degraded"), (gone, "down")] {
+            let name = finding.name;
+            let (ready, report) = said(finding.clone(), false);
+            assert!(ready, "{name}");
+            assert_eq!(report["status"], "degraded", "{name}");
+            assert_eq!(report["checks"][name], word);
+            let (ready, report) = said(finding, true);
+            assert!(!ready, "{name}");
+            assert_eq!(report["status"], "draining", "{name}");
+        }
+        let (ready, report) = said(Finding::required("database", Health::Up), false);
+        assert!(ready && report.get("reasons").is_none(), "{report}");
+        assert_eq!(report["status"], "ready");
     }
 }

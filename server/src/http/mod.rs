@@ -23,6 +23,7 @@ pub mod starting;
 pub mod swagger;
 mod to_its_end;
 mod trace_context;
+mod troubles;
 mod whose;
 
 use std::sync::Arc;

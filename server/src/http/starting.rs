@@ -1,8 +1,7 @@
-//! The listeners before there is anything to serve: while the database is waited for, callers hear
-//! to come back, and probes what is missing.
+//! The listeners before there is anything to serve: while the stores are asked, callers hear to come
+//! back, and probes what is missing.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
@@ -21,11 +20,9 @@ use super::{
         oauth::{self, OAuthProblem},
         problem::Problem,
     },
+    troubles::Troubles,
 };
-use crate::{
-    application::ports::{Clock, Entropy, Health, Meter},
-    domain::timestamp::Timestamp,
-};
+use crate::application::ports::{Clock, Entropy, Finding, Health, Meter};
 
 /// What is missing before an instance can serve.
 pub struct Start {
@@ -33,8 +30,9 @@ pub struct Start {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     meter: Arc<dyn Meter>,
-    missing: Mutex<Health>,
-    since: Mutex<BTreeMap<&'static str, Timestamp>>,
+    /// How the stores are that were asked so far, in order.
+    stores: Mutex<Vec<Finding>>,
+    troubles: Troubles,
 }
 
 impl fmt::Debug for Start {
@@ -55,19 +53,26 @@ impl Start {
             clock,
             entropy,
             meter,
-            missing: Mutex::new(Health::Down("not connected".into())),
-            since: Mutex::default(),
+            stores: Mutex::default(),
+            troubles: Troubles::default(),
         })
     }
 
-    /// Says how the database is that is waited for.
-    pub fn waits(&self, database: Health) {
-        *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = database;
+    /// Says that this store is asked now.
+    pub fn asks(&self, store: &'static str) {
+        self.found_that(store, Health::Down("not connected".into()));
     }
 
-    fn found(&self) -> [(&'static str, Health); 1] {
-        let missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        [("database", missing.clone())]
+    /// Says how a store is that was asked.
+    pub fn found_that(&self, store: &'static str, health: Health) {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.retain(|known| known.name != store);
+        stores.push(Finding::required(store, health));
+    }
+
+    fn found(&self) -> Vec<Finding> {
+        let stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.clone()
     }
 
     fn to_the_public(&self, request: &Request) -> Response {
@@ -91,9 +96,10 @@ impl Start {
         match request.uri().path() {
             "/livez" => health::live(),
             "/readyz" => {
-                let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-                let now = self.clock.now();
-                let (_, mut report) = health::report(&self.found(), false, &mut since, now);
+                let found = self.found();
+                // Whoever waits for a store tells the log.
+                let (_, wrong) = self.troubles.note(&found, self.clock.now());
+                let (_, mut report) = health::report(&found, &wrong, false);
                 report["status"] = "starting".into();
                 health::readiness_response(false, &report)
             }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use poem::{Endpoint, EndpointExt, Request, Response, endpoint::BoxEndpoint, http::StatusCode};
 use tokenhouse_server::{
     app::App,
-    application::ports::{Answered, Health, Meter},
+    application::ports::{Answered, Finding, Meter},
     http::public_endpoint,
 };
 
@@ -25,7 +25,7 @@ impl Meter for Recorder {
         let tenant = answered.tenant.map(str::to_owned);
         self.0.lock().unwrap().push((tenant, answered.status));
     }
-    fn exposition(&self, _: &[(&'static str, Health)]) -> String {
+    fn exposition(&self, _: &[Finding]) -> String {
         String::new()
     }
 }

@@ -97,23 +97,26 @@ async fn a_redis_that_comes_later_is_looked_at_before_it_is_used() {
     assert_eq!(refreshed.status, StatusCode::OK, "{refreshed:?}");
 }
 
-/// `tokenhouse serve` with a database that is not there yet.
+/// `tokenhouse serve` with a store that is not there yet.
 struct Waiting {
     child: Child,
     port: u16,
     management: u16,
-    database: String,
     _folder: TempDir,
 }
 
 impl Waiting {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    /// For a Postgres at this address.
+    fn for_postgres(database: &str) -> Self {
+        let setting = ("TOKENHOUSE_DATABASE_URL", database);
+        Self::start(tempfile::tempdir().unwrap(), setting)
+    }
+
+    fn start(folder: TempDir, setting: (&str, &str)) -> Self {
         let (port, management) = (free_port(), free_port());
-        let database = format!("postgres://tokenhouse@127.0.0.1:{}/tokenhouse", free_port());
         let child = Command::from(command(&["serve"]))
             .envs(settings(folder.path(), port, management))
-            .env("TOKENHOUSE_DATABASE_URL", &database)
+            .env(setting.0, setting.1)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)
@@ -123,7 +126,6 @@ impl Waiting {
             child,
             port,
             management,
-            database,
             _folder: folder,
         }
     }
@@ -135,9 +137,45 @@ impl Waiting {
     }
 }
 
+fn postgres_at(port: u16) -> String {
+    format!("postgres://tokenhouse@127.0.0.1:{port}/tokenhouse")
+}
+
+/// One that takes connections and says nothing: the database isn't blamed for it.
+#[tokio::test]
+async fn a_redis_that_hangs_at_the_start_is_named() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let redis = format!("redis://{}", silent.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let migrated = command(&["migrate", "up"])
+        .envs(settings(folder.path(), 0, 0))
+        .output()
+        .unwrap();
+    assert!(migrated.status.success(), "{migrated:?}");
+    let waiting = Waiting::start(folder, ("TOKENHOUSE_REDIS_URL", &redis));
+    let mut starting = Vec::new();
+    until("it was given up", async || {
+        let (status, said) = probe(waiting.management, "/readyz").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        let given_up = said["status"] == "not ready";
+        starting.push(said);
+        given_up.then_some(())
+    })
+    .await;
+    let last = starting.pop().unwrap();
+    let down = json!({ "database": "up", "redis": "down" });
+    assert_eq!(last["checks"], down);
+    assert!(
+        starting.iter().any(|said| said["checks"] == down),
+        "{starting:?}"
+    );
+    waiting.end().await;
+}
+
 #[tokio::test]
 async fn without_the_database_at_the_start_the_server_listens_and_waits() {
-    let waiting = Waiting::start();
+    let later = free_port();
+    let waiting = Waiting::for_postgres(&postgres_at(later));
     let management = waiting.management;
     assert_eq!(probe(management, "/livez").await.0, StatusCode::OK);
     until("it was looked for", async || {
@@ -174,8 +212,7 @@ async fn without_the_database_at_the_start_the_server_listens_and_waits() {
     );
 
     // It comes: a proxy opens at the address, and leads to the Postgres of the tests.
-    let address = url::Url::parse(&waiting.database).unwrap();
-    let _cable = proxy(address.port().unwrap()).await;
+    let _cable = proxy(later).await;
     until_ready(management).await;
     let document = client.get("/openapi.json").await;
     assert_eq!(document.status, StatusCode::OK);
@@ -184,7 +221,7 @@ async fn without_the_database_at_the_start_the_server_listens_and_waits() {
 
 #[tokio::test]
 async fn a_server_that_waits_can_be_stopped() {
-    let waiting = Waiting::start();
+    let waiting = Waiting::for_postgres(&postgres_at(free_port()));
     assert_eq!(probe(waiting.management, "/livez").await.0, StatusCode::OK);
     waiting.end().await;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     cable::behind_cable,
@@ -28,13 +28,16 @@ async fn until_ok(mut ask: impl AsyncFnMut() -> Answer) -> Answer {
     panic!("the store is back, the server is not");
 }
 
-async fn readiness(installation: &Installation) -> u16 {
+async fn readyz(installation: &Installation) -> (u16, Value) {
     let address = installation.instances[0].management_address;
-    reqwest::get(format!("http://{address}/readyz"))
+    let answer = reqwest::get(format!("http://{address}/readyz"))
         .await
-        .unwrap()
-        .status()
-        .as_u16()
+        .unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+async fn readiness(installation: &Installation) -> u16 {
+    readyz(installation).await.0
 }
 
 #[tokio::test]
@@ -53,7 +56,14 @@ async fn without_redis_a_refresh_is_503_and_the_same_request_works_later() {
 
     cable.set_cut(true).await;
     assert_unavailable(&tenant.refresh(0, &session.refresh_token).await);
-    assert_eq!(readiness(&installation).await, 503);
+    // All instances have the same Redis: what goes on without it must stay reachable.
+    let (status, said) = readyz(&installation).await;
+    assert_eq!(status, 200, "{said}");
+    assert_eq!(said["status"], "degraded");
+    assert_eq!(
+        said["checks"],
+        json!({ "clock": "up", "database": "up", "redis": "down" })
+    );
     // Login and current user don't need it.
     let other = tenant.session().await;
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::Health;
+use super::Finding;
 
 /// Counts what the server does. It never waits and never fails.
 pub trait Meter: Send + Sync {
@@ -12,7 +12,7 @@ pub trait Meter: Send + Sync {
     fn done(&self);
     fn answered(&self, answered: &Answered<'_>);
     /// All that was counted, in the text format of Prometheus (OpenMetrics 1.0), and how dependencies are.
-    fn exposition(&self, dependencies: &[(&'static str, Health)]) -> String;
+    fn exposition(&self, dependencies: &[Finding]) -> String;
 }
 
 /// A request that was answered.

@@ -53,7 +53,7 @@ pub use sessions::{
 };
 pub use single_use::{Purpose, SingleUse, Taken, UseKey};
 pub use store::{Store, UnitOfWork};
-pub use system::{Aead, Clock, Dependency, Entropy, Health, StoreClock};
+pub use system::{Aead, Clock, Dependency, Entropy, Finding, Health, StoreClock};
 pub use tenants::{
     NewTenantKeys, SealedDataKey, StoredTagKey, Sweeper, Swept, TenantAt, TenantPosition, Tenants,
 };

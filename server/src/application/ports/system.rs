@@ -52,6 +52,30 @@ pub trait Dependency: Send + Sync {
     /// Such as `database`.
     fn name(&self) -> &'static str;
     async fn check(&self) -> Health;
+    /// Whether an instance is of no use while this is down. What all instances share, and what much goes on
+    /// without, is not: were all of them taken out, nothing would go on.
+    fn is_required(&self) -> bool {
+        true
+    }
+}
+
+/// How a dependency was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub name: &'static str,
+    pub health: Health,
+    /// An instance is of no use while this is down.
+    pub required: bool,
+}
+
+impl Finding {
+    pub fn required(name: &'static str, health: Health) -> Self {
+        Self {
+            name,
+            health,
+            required: true,
+        }
+    }
 }
 
 /// How a dependency is, with the operator's word for it, such as `unreachable`.
@@ -61,4 +85,14 @@ pub enum Health {
     /// It answers, and not everything works: no other instance would do better.
     Degraded(Cow<'static, str>),
     Down(Cow<'static, str>),
+}
+
+impl Health {
+    /// The operator's word for what is wrong.
+    pub fn reason(&self) -> Option<&Cow<'static, str>> {
+        match self {
+            Self::Up => None,
+            Self::Degraded(reason) | Self::Down(reason) => Some(reason),
+        }
+    }
 }

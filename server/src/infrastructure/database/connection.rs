@@ -27,6 +27,9 @@ use crate::{
     infrastructure::metrics::MetricsBuilder,
 };
 
+/// What probes and metrics call it.
+pub const DATABASE: &str = "database";
+
 /// SQLite reads in parallel but writes one at a time.
 const SQLITE_CONNECTIONS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
@@ -251,7 +254,7 @@ fn as_we_connect(parsed: PgConnectOptions, mode: PgSslMode) -> PgConnectOptions 
 #[async_trait]
 impl Dependency for Database {
     fn name(&self) -> &'static str {
-        "database"
+        DATABASE
     }
 
     async fn check(&self) -> Health {

@@ -37,7 +37,7 @@ mod users;
 mod users_list;
 
 pub use address::{BadAddress, check_address};
-pub use connection::{Database, Dialect, connect};
+pub use connection::{DATABASE, Database, Dialect, connect};
 pub use floors::DatabaseFloors;
 pub use rotations::DatabaseRotations;
 pub use single_use::DatabaseSingleUse;

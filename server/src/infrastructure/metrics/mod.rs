@@ -27,7 +27,7 @@ pub use self::{
     sampled::Sample,
 };
 use self::{requests::Requests, sampled::Sampled};
-use crate::application::ports::{Answered, Health, Meter};
+use crate::application::ports::{Answered, Finding, Health, Meter};
 
 /// What every name begins with.
 const PREFIX: &str = "tokenhouse";
@@ -154,9 +154,9 @@ impl Meter for Metrics {
         self.requests.answered(answered);
     }
 
-    fn exposition(&self, dependencies: &[(&'static str, Health)]) -> String {
-        for (dependency, health) in dependencies {
-            let label = [("dependency", *dependency)];
+    fn exposition(&self, dependencies: &[Finding]) -> String {
+        for Finding { name, health, .. } in dependencies {
+            let label = [("dependency", *name)];
             let down = matches!(health, Health::Down(_));
             self.up.get_or_create(&label).set((!down).into());
             let degraded = matches!(health, Health::Degraded(_));

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -25,6 +25,9 @@ use crate::{
 /// The only policy under which a full Redis refuses new records instead of dropping old ones.
 const SAFE_POLICY: &str = "noeviction";
 
+/// What probes and metrics call it.
+pub const REDIS: &str = "redis";
+
 /// No connection has this number.
 const NONE: u64 = u64::MAX;
 
@@ -34,6 +37,8 @@ pub struct RedisConnection {
     primary: Arc<Primary>,
     /// The connection whose Redis was looked at and forgets nothing that it was told.
     fit: Arc<AtomicU64>,
+    /// One was found fit since the start: its address is right.
+    was_fit: Arc<AtomicBool>,
     /// Held while looking: many callers may want to know at once.
     looking: Arc<Mutex<()>>,
     refused: Arc<RefusedWrites<WriteRefusal>>,
@@ -65,6 +70,7 @@ impl RedisConnection {
         Ok(Self {
             primary,
             fit: Arc::new(AtomicU64::new(NONE)),
+            was_fit: Arc::default(),
             looking: Arc::default(),
             refused: Arc::default(),
         })
@@ -128,6 +134,7 @@ impl RedisConnection {
             return Err(RedisUnfit::Evicts(policy.clone()));
         }
         self.fit.store(number.unwrap_or(NONE), Ordering::Relaxed);
+        self.was_fit.store(true, Ordering::Relaxed);
         Ok(findings)
     }
 
@@ -207,7 +214,7 @@ impl RedisConnection {
 #[async_trait]
 impl Dependency for RedisConnection {
     fn name(&self) -> &'static str {
-        "redis"
+        REDIS
     }
 
     async fn check(&self) -> Health {
@@ -219,6 +226,12 @@ impl Dependency for RedisConnection {
             Some(refusal) => Health::Degraded(refusal.in_short().into()),
             None => Health::Up,
         }
+    }
+
+    /// Until one was found fit: a rollout with a wrong address must not replace instances that do well. After that
+    /// it is everybody's Redis that is away, and only refreshes need it.
+    fn is_required(&self) -> bool {
+        !self.was_fit.load(Ordering::Relaxed)
     }
 }
 

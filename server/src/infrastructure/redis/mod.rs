@@ -15,7 +15,7 @@ mod unfit;
 
 pub use address::{BadAddress, RedisAddress};
 pub use arrival::{Arrival, report, report_unfit};
-pub use connection::{RedisConnection, RedisFindings};
+pub use connection::{REDIS, RedisConnection, RedisFindings};
 pub use floor_writer::{DEFAULT_CAPACITY, FloorWriter};
 pub use rotations::RedisRotations;
 pub use unfit::RedisUnfit;

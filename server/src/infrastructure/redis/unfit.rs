@@ -10,6 +10,16 @@ pub enum RedisUnfit {
     /// Nothing answers, or not yet: waiting may help.
     #[error("Redis can't be reached")]
     Unreachable(#[source] RedisError),
+    /// It may be going down, or want TLS.
+    #[error(
+        "Redis hangs up before it answers: where it wants TLS, its address begins with rediss://"
+    )]
+    HangsUp(#[source] RedisError),
+    #[error(
+        "Redis doesn't answer in time: it is busy or behind a broken link, or it has no TLS at this port and \
+         the address begins with rediss://"
+    )]
+    Silent(#[source] RedisError),
     /// It may be made the primary: waiting may help.
     #[error("this Redis is a replica, which takes no writes: name the primary, or its Sentinels")]
     Replica,
@@ -63,19 +73,26 @@ impl RedisUnfit {
             }
             // The library's only words for it.
             _ if error.to_string().contains("refused to switch database") => Self::NoDatabase,
+            // The library counts it among the connections that are gone.
+            _ if error.is_connection_refusal() => Self::Unreachable(error),
+            _ if error.is_timeout() => Self::Silent(error),
+            _ if error.is_connection_dropped() => Self::HangsUp(error),
             _ => Self::Unreachable(error),
         }
     }
 
     /// Whether the same attempt may succeed later without anybody changing a setting.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Replica)
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::HangsUp(_) | Self::Silent(_) | Self::Replica
+        )
     }
 
     /// For `/readyz`, in front of since when.
     pub(super) fn in_short(&self) -> &'static str {
         match self {
-            Self::Unreachable(_) => "unreachable",
+            Self::Unreachable(_) | Self::HangsUp(_) | Self::Silent(_) => "unreachable",
             Self::Replica => "a replica",
             Self::Evicts(_) => "set to evict",
             Self::Cluster => "a Cluster",

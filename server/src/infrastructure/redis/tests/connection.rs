@@ -26,6 +26,7 @@ async fn a_redis_that_is_not_there_is_unreachable_and_rotates_nothing() {
         "{unfit:?}"
     );
     assert_eq!(absent.check().await, Health::Down("unreachable".into()));
+    assert!(absent.is_required(), "its address may be wrong");
 }
 
 async fn set_policy(server: &RedisServer, policy: &str) {
@@ -78,6 +79,7 @@ async fn nothing_is_entrusted_to_a_redis_that_forgets() {
         connection.check().await,
         Health::Down("set to evict".into())
     );
+    assert!(!connection.is_required(), "all instances have this one");
     let refused = rotate().await;
     assert!(
         matches!(refused, Err(StoreError::Unavailable(_))),
@@ -178,7 +180,7 @@ async fn a_silent_redis_is_given_up() {
     let url = format!("redis://{}", silent.local_addr().expect("an address"));
     let started = std::time::Instant::now();
     let answer = open(&url, None).inspect().await;
-    assert!(matches!(answer, Err(RedisUnfit::Unreachable(_))));
+    assert!(matches!(answer, Err(RedisUnfit::Silent(_))), "{answer:?}");
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
@@ -214,7 +216,7 @@ async fn without_info() -> std::net::SocketAddr {
 async fn a_redis_that_was_not_seen_is_not_fit() {
     let unseen = open(&format!("redis://{}", without_info().await), None);
     let unfit = unseen.inspect().await.expect_err("nothing is known of it");
-    assert!(matches!(unfit, RedisUnfit::Unreachable(_)), "{unfit:?}");
+    assert!(matches!(unfit, RedisUnfit::Silent(_)), "{unfit:?}");
     assert!(unseen.ensure_fit().await.is_err());
 }
 

@@ -62,8 +62,12 @@ async fn a_server_and_an_address_must_agree_on_tls() {
         &format!("redis://app:secret@localhost:{}", server.port),
         None,
     );
-    assert!(plain.inspect().await.is_err());
+    let unfit = plain.inspect().await.expect_err("TLS is wanted");
+    assert!(matches!(unfit, RedisUnfit::HangsUp(_)), "{unfit:?}");
+    assert!(unfit.to_string().contains("rediss://") && unfit.may_pass());
     let url = url().replacen("redis://127.0.0.1", "rediss://localhost", 1);
     let encrypted = open(&url, Some(&authority("authority.pem")));
-    assert!(encrypted.inspect().await.is_err());
+    let unfit = encrypted.inspect().await.expect_err("no TLS");
+    assert!(matches!(unfit, RedisUnfit::Silent(_)), "{unfit:?}");
+    assert!(unfit.to_string().contains("no TLS") && unfit.may_pass());
 }
