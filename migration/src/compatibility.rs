@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sea_orm_migration::sea_orm::DbErr;
+use crate::answer::Cause;
 
 /// A migration that the database has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) struct Rule {
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaProblem {
     #[error("the schema of the database can't be read")]
-    Unreadable(#[source] DbErr),
+    Unreadable(#[source] Cause),
     #[error("the database lacks the migrations {}; run `tokenhouse migrate up`", .0.join(", "))]
     Behind(Vec<String>),
     /// It doesn't say what they ask of programs, or says it in a way that this one doesn't know.

@@ -2,21 +2,24 @@
 
 use sea_orm_migration::sea_orm::{DbErr, sqlx};
 
-use crate::compatibility::SchemaProblem;
+use crate::{
+    answer::{self, Cause},
+    compatibility::SchemaProblem,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
     #[error("the database refused")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] Cause),
     #[error("the migrations can't be read")]
-    Plan(#[from] DbErr),
+    Plan(#[source] Cause),
     #[error(transparent)]
     Schema(#[from] SchemaProblem),
     #[error("{migration} fails at: {sql}")]
     Statement {
         migration: String,
         sql: String,
-        source: sqlx::Error,
+        source: Cause,
     },
     #[error(
         "{migration} did not get its lock in {attempts} attempts: other transactions hold the table for \
@@ -35,4 +38,16 @@ pub enum MigrationError {
     TooEarly { migration: String, needs: String },
     #[error("{0} has statements that are part of a transaction and such that can't be")]
     Mixed(String),
+}
+
+impl From<sqlx::Error> for MigrationError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(answer::cause_of_sqlx(error))
+    }
+}
+
+impl From<DbErr> for MigrationError {
+    fn from(error: DbErr) -> Self {
+        Self::Plan(answer::cause_of(error))
+    }
 }

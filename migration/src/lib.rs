@@ -34,6 +34,7 @@ mod m20261125_000025_create_invitations;
 mod m20261125_000026_keep_answers;
 mod m20261125_000028_sweep_sign_ins;
 
+mod answer;
 mod compatibility;
 mod error;
 mod history;
@@ -51,6 +52,7 @@ mod tenant_table;
 
 use sea_orm_migration::{MigratorTrait, prelude::MigrationTrait, sea_orm::DatabaseConnection};
 
+pub use answer::{Answer, Cause, cause_of};
 pub use compatibility::SchemaProblem;
 pub use error::MigrationError;
 pub use index::{build_index, build_unique_index, drop_index};

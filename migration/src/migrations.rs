@@ -6,6 +6,7 @@ use sea_orm_migration::{MigratorTrait, sea_orm::DatabaseConnection};
 
 use crate::{
     Migrator,
+    answer::cause_of,
     compatibility::{Applied, SchemaProblem, judge},
     history,
     patience::Patience,
@@ -76,7 +77,9 @@ impl Migrations {
         &self,
         db: &DatabaseConnection,
     ) -> Result<Vec<(String, bool)>, SchemaProblem> {
-        let applied = history::read(db).await.map_err(SchemaProblem::Unreadable)?;
+        let applied = history::read(db)
+            .await
+            .map_err(|error| SchemaProblem::Unreadable(cause_of(error)))?;
         let has: HashSet<&str> = applied.iter().map(|one| one.name.as_str()).collect();
         let known: HashSet<&str> = self.names().into_iter().collect();
         let ours = self
@@ -93,7 +96,9 @@ impl Migrations {
     /// Whether this program may work on the schema; the migrations that it has beyond those of this
     /// program. Changes nothing.
     pub async fn check(&self, db: &DatabaseConnection) -> Result<Vec<String>, SchemaProblem> {
-        let applied = history::read(db).await.map_err(SchemaProblem::Unreadable)?;
+        let applied = history::read(db)
+            .await
+            .map_err(|error| SchemaProblem::Unreadable(cause_of(error)))?;
         judge(&self.names(), &applied)
     }
 }

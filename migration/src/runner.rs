@@ -9,6 +9,7 @@ use sea_orm_migration::sea_orm::{
 };
 
 use crate::{
+    answer,
     compatibility::{Applied, SchemaProblem, judge},
     error::MigrationError,
     history,
@@ -289,7 +290,7 @@ fn failed(step: &Step, sql: &str, source: sqlx::Error) -> MigrationError {
     MigrationError::Statement {
         migration: step.name().to_owned(),
         sql: sql.to_owned(),
-        source,
+        source: answer::cause_of_sqlx(source),
     }
 }
 

@@ -19,8 +19,8 @@ pub use self::catalogue::{Absent, SETTINGS, Setting};
 use self::{
     catalogue::setting,
     values::{
-        check_address, check_collector, check_database_url, check_dns_servers, check_networks,
-        check_operator_tokens, check_public_url, check_ratio,
+        check_address, check_collector, check_database_url, check_dns_servers, check_log_filter,
+        check_mail_server, check_networks, check_operator_tokens, check_public_url, check_ratio,
     },
 };
 use crate::{
@@ -192,32 +192,24 @@ impl RawSettings {
         PathBuf::from(self.value("TOKENHOUSE_DATA_DIR").unwrap_or_default())
     }
 
-    /// The log filter and format.
-    pub fn log(&self, default: LogFormat) -> (String, LogFormat) {
+    /// The log filter and format. A bad one is a problem like others: the log begins without it, so that
+    /// all problems can be told of at once.
+    pub fn log(&mut self, default: LogFormat) -> (String, LogFormat) {
         let format = match self.get("TOKENHOUSE_LOG_FORMAT") {
             Some("json") => LogFormat::Json,
             Some("pretty") => LogFormat::Pretty,
             _ => default,
         };
-        let filter = self.value("TOKENHOUSE_LOG").unwrap_or_default();
-        (filter.to_owned(), format)
+        let filter = self.optional("TOKENHOUSE_LOG", check_log_filter);
+        (filter.unwrap_or_else(|| "info".to_owned()), format)
     }
 
-    /// Where traces go, if anywhere.
-    pub fn traces(&self) -> Result<Option<TraceSettings>, SettingsError> {
-        let Some(endpoint) = self.get("TOKENHOUSE_OTLP_ENDPOINT") else {
-            return Ok(None);
-        };
-        let mut problems = Vec::new();
-        let endpoint = check_collector(endpoint)
-            .map_err(|problem| problems.push(format!("TOKENHOUSE_OTLP_ENDPOINT {problem}")));
-        let ratio = self.value("TOKENHOUSE_OTLP_SAMPLE_RATIO");
-        let ratio = check_ratio(ratio.unwrap_or_default())
-            .map_err(|problem| problems.push(format!("TOKENHOUSE_OTLP_SAMPLE_RATIO {problem}")));
-        match (endpoint, ratio) {
-            (Ok(endpoint), Ok(ratio)) => Ok(Some(TraceSettings { endpoint, ratio })),
-            _ => Err(SettingsError(problems)),
-        }
+    /// Where traces go, if anywhere. Nowhere when a setting of theirs is a problem.
+    pub fn traces(&mut self) -> Option<TraceSettings> {
+        let endpoint = self.optional("TOKENHOUSE_OTLP_ENDPOINT", check_collector);
+        let ratio = self.optional("TOKENHOUSE_OTLP_SAMPLE_RATIO", check_ratio);
+        let (endpoint, ratio) = (endpoint?, ratio?);
+        Some(TraceSettings { endpoint, ratio })
     }
 
     /// The database alone, for commands that need nothing else.
@@ -254,7 +246,8 @@ impl RawSettings {
             let problem = "TOKENHOUSE_LOG_FORMAT must be pretty or json";
             self.problems.push(problem.to_owned());
         }
-        if self.get("TOKENHOUSE_SMTP_URL").is_some() {
+        let mail = self.optional("TOKENHOUSE_SMTP_URL", check_mail_server);
+        if mail.is_some() {
             tracing::warn!(
                 setting = "TOKENHOUSE_SMTP_URL",
                 "this setting has no effect in this version yet"
@@ -381,6 +374,56 @@ mod tests {
                 .all(|line| !line.contains("hunter2") && !line.contains("short")),
             "{problems:?}"
         );
+    }
+
+    /// Though the log has to begin before all settings are checked.
+    #[test]
+    fn what_is_wrong_with_logs_and_traces_is_told_with_the_rest() {
+        let environment = [
+            ("TOKENHOUSE_LOG", "inof"),
+            ("TOKENHOUSE_OTLP_ENDPOINT", "collector:4318"),
+            ("TOKENHOUSE_OTLP_SAMPLE_RATIO", "10%"),
+            ("TOKENHOUSE_SMTP_URL", "mail.example.com"),
+            ("TOKENHOUSE_LISTEN", "8080"),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut raw = RawSettings::read(None, environment.into_iter());
+        assert_eq!(
+            raw.log(LogFormat::Json),
+            ("info".to_owned(), LogFormat::Json)
+        );
+        assert_eq!(raw.traces(), None);
+        let problems = raw.check().expect_err("nothing of it is right").0;
+        for name in [
+            "LOG ",
+            "OTLP_ENDPOINT ",
+            "OTLP_SAMPLE_RATIO ",
+            "SMTP_URL ",
+            "LISTEN ",
+        ] {
+            let of_it = |line: &&String| line.starts_with(&format!("TOKENHOUSE_{name}"));
+            assert_eq!(
+                problems.iter().filter(of_it).count(),
+                1,
+                "{name}: {problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn log_filters_are_levels_or_name_modules() {
+        for good in [
+            "info",
+            "OFF",
+            "tokenhouse=debug,info",
+            "tokenhouse_server::http=trace",
+            "warn,",
+        ] {
+            assert!(check_log_filter(good).is_ok(), "{good}");
+        }
+        for bad in ["inof", "tokenhouse", "info,debg", "tokenhouse=loud"] {
+            assert!(check_log_filter(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use serde_json::json;
 use url::Url;
 
 use super::{
@@ -74,13 +75,23 @@ impl ScheduledRotation {
         let due = |keys: &[KeyRecord], rules: &KeyRules| Ok(key_rotation::due(keys, rules, now));
         let changed = self.keyring.change(&tenant, &due, now).await?;
         for event in events(&changed) {
-            let mut entropy = [0; 10];
-            self.entropy.fill(&mut entropy);
-            let entry = audit::entry(Actor::System, event, entropy, now);
-            self.audit.record(&tenant, entry);
+            note_own(&*self.audit, &*self.entropy, &tenant, event, now);
         }
         Ok(())
     }
+}
+
+/// Notes what the server did by itself.
+fn note_own(
+    audit: &dyn AuditLog,
+    entropy: &dyn Entropy,
+    tenant: &TenantScope,
+    event: Event,
+    now: Timestamp,
+) {
+    let mut bytes = [0; 10];
+    entropy.fill(&mut bytes);
+    audit.record(tenant, audit::entry(Actor::System, event, bytes, now));
 }
 
 /// What a change to keys was, key by key.
@@ -138,6 +149,10 @@ pub fn note(
 pub struct DataKeyResealing {
     pub directory: Arc<dyn KeyDirectory>,
     pub maker: Arc<dyn KeyMaker>,
+    pub audit: Arc<dyn AuditLog>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub public_url: Url,
 }
 
 impl fmt::Debug for DataKeyResealing {
@@ -158,7 +173,10 @@ impl DataKeyResealing {
             match self.maker.reseal(tenant, &seen) {
                 Ok(new) => {
                     let replaced = self.directory.replace_data_key(tenant, &seen, &new);
-                    done += u32::from(replaced.await?);
+                    if let Some(tenant) = replaced.await? {
+                        self.note(&tenant, old, &new.master_key_id);
+                        done += 1;
+                    }
                 }
                 Err(error) => tracing::error!(
                     tenant.id = %tenant,
@@ -169,6 +187,15 @@ impl DataKeyResealing {
             }
         }
         Ok(done)
+    }
+
+    fn note(&self, tenant: &Tenant, old: &str, new: &str) {
+        let event = Event::new(EventKind::DataKeyResealed)
+            .before(json!({ "master_key_id": old }))
+            .after(json!({ "master_key_id": new }));
+        let tenant = tenant.clone().administer(&self.public_url);
+        let now = self.clock.now();
+        note_own(&*self.audit, &*self.entropy, &tenant, event, now);
     }
 }
 

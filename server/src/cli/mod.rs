@@ -62,9 +62,9 @@ struct ConfigFile {
 impl ConfigFile {
     /// Reads the settings and starts logging and tracing; traces end with what comes back for them.
     fn read(&self, format: LogFormat) -> anyhow::Result<(RawSettings, Option<Traces>)> {
-        let raw = RawSettings::read(self.config.as_deref(), std::env::vars());
+        let mut raw = RawSettings::read(self.config.as_deref(), std::env::vars());
         let (filter, format) = raw.log(format);
-        let traces = raw.traces()?;
+        let traces = raw.traces();
         let traces = telemetry::start(&filter, format, traces.as_ref())?;
         Ok((raw, traces))
     }

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -47,6 +49,37 @@ pub(super) fn check_collector(text: &str) -> Result<Url, String> {
         "http" | "https" => Ok(url),
         _ => Err(
             "must begin with http:// or https://, such as http://otel-collector:4318".to_owned(),
+        ),
+    }
+}
+
+/// A level, or levels by module. A word that is none would be taken for a module, and everything else
+/// would be silent.
+pub(super) fn check_log_filter(text: &str) -> Result<String, String> {
+    let bare = |part: &&str| !part.contains(['=', '[']) && part.parse::<LevelFilter>().is_err();
+    let mut parts = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
+    if parts.any(|part| bare(&part)) || EnvFilter::try_new(text).is_err() {
+        return Err(
+            "must be a level (off, error, warn, info, debug, trace), or levels by module, such as \
+             tokenhouse=debug,info"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// `smtp://host`, `smtps://host`, with a port and credentials or without.
+pub(super) fn check_mail_server(text: &str) -> Result<(), String> {
+    let url = Url::parse(text).ok();
+    let url = url.filter(|url| ["smtp", "smtps"].contains(&url.scheme()));
+    match url.and_then(|url| url.host_str().map(str::is_empty)) {
+        Some(false) => Ok(()),
+        _ => Err(
+            "must begin with smtp:// or smtps:// and have a host, such as smtp://mail.example.com:587"
+                .to_owned(),
         ),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     audit_details,
@@ -24,6 +24,23 @@ pub struct Entry {
     pub event: Event,
 }
 
+impl Entry {
+    /// The members of an `AuditEvent` of the admin API, for a log.
+    pub fn to_json(&self) -> Value {
+        let (kind, id, client_id) = self.actor.parts();
+        json!({
+            "id": self.id.as_uuid(),
+            "event": self.event.kind.name(),
+            "created_at": self.at.to_rfc3339(),
+            "actor": { "kind": kind, "id": id, "client_id": client_id },
+            "target": self.event.target,
+            "ip": self.origin.ip,
+            "request_id": self.origin.request_id,
+            "details": self.event.details,
+        })
+    }
+}
+
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
@@ -40,6 +57,25 @@ pub enum Actor {
 }
 
 impl Actor {
+    pub const OPERATOR: &str = "operator";
+    pub const USER: &str = "user";
+    pub const CLIENT: &str = "client";
+    pub const ANONYMOUS: &str = "anonymous";
+    pub const SYSTEM: &str = "system";
+
+    /// Its kind as stored and shown, its id, and the client that a user came by.
+    pub fn parts(&self) -> (&'static str, Option<String>, Option<String>) {
+        match self {
+            Self::Operator => (Self::OPERATOR, None, None),
+            Self::User { user, client } => {
+                (Self::USER, Some(user.to_string()), Some(client.to_string()))
+            }
+            Self::Client(client) => (Self::CLIENT, Some(client.to_string()), None),
+            Self::Anonymous => (Self::ANONYMOUS, None, None),
+            Self::System => (Self::SYSTEM, None, None),
+        }
+    }
+
     /// A user of the tenant's own applications or pages.
     pub fn first_party(user: UserId) -> Self {
         Self::User {
@@ -176,6 +212,7 @@ event_kinds! {
     KeyRetired = "key.retired",
     KeyRevoked = "key.revoked",
     KeyDeleted = "key.deleted",
+    /// The key that the tenant's keys are sealed with was sealed anew, under another master key.
     DataKeyResealed = "key.data_key_resealed",
     DomainAdded = "domain.added",
     DomainVerified = "domain.verified",

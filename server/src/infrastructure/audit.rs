@@ -131,7 +131,7 @@ impl Shared {
         self.unwritten.inc();
         tracing::error!(
             tenant = %tenant.slug(),
-            entry = ?entry,
+            entry = %entry.to_json(),
             "an entry of the audit log could not be stored"
         );
     }

@@ -1,6 +1,7 @@
 //! Logs: structured, on standard error, with request id and tenant, and without any secret. Traces, to a
 //! collector.
 
+mod spans;
 mod traces;
 
 use std::{error::Error, io::IsTerminal};
@@ -10,7 +11,10 @@ use tracing_subscriber::{
     EnvFilter, Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-pub use self::traces::{TraceSettings, Traces};
+pub use self::{
+    spans::register,
+    traces::{TraceSettings, Traces},
+};
 use crate::config::{LogFormat, SettingsError};
 
 /// Libraries that would log what they are given: SQL with its values, requests with their headers.

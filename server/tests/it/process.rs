@@ -284,11 +284,20 @@ fn serve_names_every_bad_setting_in_a_line_of_its_own() {
         &[
             ("TOKENHOUSE_OPERATOR_TOKEN", "secret"),
             ("TOKENHOUSE_PUBLIC_URL", "http://id.example"),
+            ("TOKENHOUSE_LOG", "inof"),
+            ("TOKENHOUSE_OTLP_ENDPOINT", "collector:4318"),
         ],
     );
     assert!(!output.status.success());
     let errors = text(&output.stderr);
-    for name in ["PUBLIC_URL", "DATABASE_URL", "MASTER_KEY", "OPERATOR_TOKEN"] {
+    for name in [
+        "PUBLIC_URL",
+        "DATABASE_URL",
+        "MASTER_KEY",
+        "OPERATOR_TOKEN",
+        "LOG",
+        "OTLP_ENDPOINT",
+    ] {
         assert_eq!(
             errors
                 .lines()

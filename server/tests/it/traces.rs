@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     harness::{PASSWORD, until},
-    process::Dev,
+    process::{Dev, free_port},
 };
 
 /// A collector that takes OTLP over HTTP (`POST /v1/traces`, protobuf).
@@ -156,6 +156,32 @@ async fn a_trace_that_a_trusted_proxy_hands_on_reaches_into_the_database() {
     }
     let log = dev.stop().await;
     assert!(log.contains(TRACE), "the log has no trace id: {log}");
+}
+
+#[tokio::test]
+async fn a_collector_that_is_away_is_told_of_once_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let environment = [
+        ("TOKENHOUSE_OTLP_ENDPOINT", nobody.as_str()),
+        ("TOKENHOUSE_OTLP_SAMPLE_RATIO", "1"),
+    ];
+    let dev = Dev::start_in(&folder.path().join("data"), &environment).await;
+    let metrics = format!("{}/metrics", dev.file()["management_url"].as_str().unwrap());
+    until("lost spans are counted", async || {
+        dev.client().get("/t/demo/oauth2/jwks").await;
+        let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
+        assert!(text.contains("tokenhouse_trace_spans_total{outcome=\"sent\"} 0"));
+        let lost = "tokenhouse_trace_spans_total{outcome=\"lost\"} ";
+        let lost = text
+            .lines()
+            .find_map(|line| line.strip_prefix(lost))
+            .unwrap();
+        (lost.parse::<u64>().unwrap() > 0).then_some(())
+    })
+    .await;
+    let log = dev.stop().await;
+    assert_eq!(log.matches("takes no traces").count(), 1, "{log}");
 }
 
 #[tokio::test]

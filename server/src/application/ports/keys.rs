@@ -14,7 +14,7 @@ use crate::{
         refresh::TagKey,
         secret::Key256,
         signing_key::{KeyId, PublicKey, SigningAlgorithm},
-        tenant::TenantScope,
+        tenant::{Tenant, TenantScope},
         timestamp::Timestamp,
     },
 };
@@ -59,13 +59,14 @@ pub trait KeyDirectory: Send + Sync {
     ) -> Result<u32, StoreError>;
     /// The first id of a master key, in order of text behind `after`, that a data key is sealed under.
     async fn next_master_key(&self, after: &str) -> Result<Option<String>, StoreError>;
-    /// Replaces a sealed data key by the same one, sealed anew; `false` when it is another one by now.
+    /// Replaces a sealed data key by the same one, sealed anew. Gives whose it is; `None` when it is another one
+    /// by now.
     async fn replace_data_key(
         &self,
         tenant: TenantId,
         seen: &SealedDataKey,
         new: &SealedDataKey,
-    ) -> Result<bool, StoreError>;
+    ) -> Result<Option<Tenant>, StoreError>;
 }
 
 /// A tenant's keys, all sealed; of each kind the latest first.

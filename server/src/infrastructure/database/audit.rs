@@ -20,12 +20,6 @@ use crate::{
     },
 };
 
-const OPERATOR: &str = "operator";
-const USER: &str = "user";
-const CLIENT: &str = "client";
-const ANONYMOUS: &str = "anonymous";
-const SYSTEM: &str = "system";
-
 #[async_trait]
 impl AuditTrail for TenantTx {
     async fn add_audit_entries(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
@@ -120,13 +114,7 @@ impl TenantTx {
 }
 
 fn row_of(entry: &Entry) -> Result<ActiveModel, StoreError> {
-    let (actor, actor_id, client_id) = match &entry.actor {
-        Actor::Operator => (OPERATOR, None, None),
-        Actor::User { user, client } => (USER, Some(user.to_string()), Some(client.to_string())),
-        Actor::Client(client) => (CLIENT, Some(client.to_string()), None),
-        Actor::Anonymous => (ANONYMOUS, None, None),
-        Actor::System => (SYSTEM, None, None),
-    };
+    let (actor, actor_id, client_id) = entry.actor.parts();
     let details = serde_json::to_string(&entry.event.details)
         .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
     Ok(ActiveModel {
@@ -152,17 +140,17 @@ fn read_entry(row: Model) -> Result<Entry, StoreError> {
     let client =
         |text: Option<&str>| at.read("actor_client_id", ClientId::parse(text.unwrap_or_default()));
     let actor = match row.actor.as_str() {
-        OPERATOR => Actor::Operator,
-        USER => {
+        Actor::OPERATOR => Actor::Operator,
+        Actor::USER => {
             let user = row.actor_id.as_deref().unwrap_or_default();
             Actor::User {
                 user: at.read("actor_id", user.parse::<UserId>())?,
                 client: client(row.actor_client_id.as_deref())?,
             }
         }
-        CLIENT => Actor::Client(client(row.actor_id.as_deref())?),
-        ANONYMOUS => Actor::Anonymous,
-        SYSTEM => Actor::System,
+        Actor::CLIENT => Actor::Client(client(row.actor_id.as_deref())?),
+        Actor::ANONYMOUS => Actor::Anonymous,
+        Actor::SYSTEM => Actor::System,
         _ => return Err(at.corrupt("actor")),
     };
     let details: Map<String, Value> = at.read("details", serde_json::from_str(&row.details))?;

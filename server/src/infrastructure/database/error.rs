@@ -1,8 +1,9 @@
 //! The one place that turns errors of the database library into [`StoreError`].
 
 use sea_orm::{DbErr, RuntimeErr, SqlErr, sqlx};
+use tokenhouse_migration::cause_of;
 
-use crate::application::error::StoreError;
+use crate::application::error::{Cause, StoreError};
 
 /// Constraint names, and how SQLite names the same: by columns.
 const CONSTRAINTS: &[(&str, &str)] = &[
@@ -39,16 +40,16 @@ pub(super) fn store_error(error: DbErr) -> StoreError {
     match error.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(text)) => match constraint(&error, &text) {
             Some(name) => StoreError::Conflict(name),
-            None => StoreError::Unavailable(Box::new(error)),
+            None => StoreError::Unavailable(cause_of(error)),
         },
         Some(SqlErr::ForeignKeyConstraintViolation(_)) => StoreError::Conflict(FOREIGN_KEY),
-        _ if is_contention(&error) => StoreError::Contended(Box::new(error)),
+        _ if is_contention(&error) => StoreError::Contended(cause_of(error)),
         _ => match write_refusal(&error) {
             Some(refusal) => StoreError::Unavailable(Box::new(RefusedWrite {
                 refusal,
-                source: error,
+                source: cause_of(error),
             })),
-            None => StoreError::Unavailable(Box::new(error)),
+            None => StoreError::Unavailable(cause_of(error)),
         },
     }
 }
@@ -67,7 +68,7 @@ pub(super) enum WriteRefusal {
 #[error("{refusal}")]
 struct RefusedWrite {
     refusal: WriteRefusal,
-    source: DbErr,
+    source: Cause,
 }
 
 /// Whether the database refused to write.

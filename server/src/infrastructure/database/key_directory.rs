@@ -12,7 +12,7 @@ use crate::{
         error::StoreError,
         ports::{KeyDirectory, SealedDataKey},
     },
-    domain::id::TenantId,
+    domain::{id::TenantId, tenant::Tenant},
 };
 
 #[async_trait]
@@ -92,8 +92,8 @@ impl KeyDirectory for DatabaseTenants {
         tenant: TenantId,
         seen: &SealedDataKey,
         new: &SealedDataKey,
-    ) -> Result<bool, StoreError> {
-        let _turn = self.db.turn_to_write().await;
+    ) -> Result<Option<Tenant>, StoreError> {
+        let turn = self.db.turn_to_write().await;
         let replaced = tenant::Entity::update_many()
             .col_expr(
                 tenant::Column::DataKeyMasterId,
@@ -110,6 +110,15 @@ impl KeyDirectory for DatabaseTenants {
             .exec(self.db.connection())
             .noted_by(self.db.faults())
             .await?;
-        Ok(replaced.rows_affected > 0)
+        drop(turn);
+        if replaced.rows_affected == 0 {
+            return Ok(None);
+        }
+        let row = tenant::Entity::find_by_id(tenant.as_uuid())
+            .one(self.db.connection())
+            .noted_by(self.db.faults())
+            .await?;
+        let read = self.read_tenants(row.into_iter().collect()).await?;
+        Ok(read.into_iter().next())
     }
 }

@@ -1,11 +1,18 @@
 //! Why there is no connection to a database, in words that say what to do.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use sea_orm::{DbErr, RuntimeErr, sqlx};
+use sea_orm::{
+    DbErr, RuntimeErr,
+    sqlx::{self, error::DatabaseError},
+};
+use tokenhouse_migration::Answer;
 
 use super::address::BadAddress;
-use crate::infrastructure::tls::{CertificateTrouble, certificate_trouble};
+use crate::{
+    application::error::Cause,
+    infrastructure::tls::{CertificateTrouble, certificate_trouble},
+};
 
 /// Why a database can't be opened. No text repeats the address: it may carry a password.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +24,7 @@ pub enum NoConnection {
     Unreachable {
         host: String,
         #[source]
-        cause: Arc<sqlx::Error>,
+        cause: Cause,
     },
     /// Others have all connections: waiting may help.
     #[error(
@@ -27,7 +34,7 @@ pub enum NoConnection {
     Crowded {
         host: String,
         #[source]
-        cause: Arc<sqlx::Error>,
+        cause: Cause,
     },
     #[error(
         "{host} has no TLS: turn it on there, or, in a network that you trust, set sslmode=disable"
@@ -49,45 +56,48 @@ pub enum NoConnection {
     BadCredentials {
         host: String,
         #[source]
-        cause: Arc<sqlx::Error>,
+        cause: Cause,
     },
     /// It answers, and doesn't want us: waiting doesn't help.
     #[error("{host} refuses us")]
     Refused {
         host: String,
         #[source]
-        cause: Arc<sqlx::Error>,
+        cause: Cause,
     },
 }
 
 impl NoConnection {
     /// What an attempt to connect to `host` failed of.
-    pub(super) fn of(cause: Arc<sqlx::Error>, host: &str) -> Self {
+    pub(super) fn of(error: Arc<sqlx::Error>, host: &str) -> Self {
         let host = host.to_owned();
-        match certificate_trouble(cause.as_ref()) {
-            Some(CertificateTrouble::UnknownAuthority) => return Self::UnknownAuthority { host },
-            Some(CertificateTrouble::WrongName) => return Self::WrongName { host },
-            Some(CertificateTrouble::NotNow) => return Self::NotNow { host },
-            Some(CertificateTrouble::Other) => return Self::Refused { host, cause },
-            None => {}
-        }
-        match cause.as_ref() {
+        let code = error.as_database_error().and_then(DatabaseError::code);
+        let code = code.map(Cow::into_owned);
+        match (certificate_trouble(error.as_ref()), error.as_ref()) {
+            (Some(CertificateTrouble::UnknownAuthority), _) => Self::UnknownAuthority { host },
+            (Some(CertificateTrouble::WrongName), _) => Self::WrongName { host },
+            (Some(CertificateTrouble::NotNow), _) => Self::NotNow { host },
             // The library's only words for a server that answers N to the wish for TLS.
-            sqlx::Error::Tls(text) if text.to_string().contains("not support TLS") => {
+            (None, sqlx::Error::Tls(text)) if text.to_string().contains("not support TLS") => {
                 Self::NoTls { host }
             }
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => {
+            (None, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_)) => {
+                let cause = error.into();
                 Self::Unreachable { host, cause }
             }
-            sqlx::Error::Database(answer) => match answer.code().as_deref() {
-                // Starting up or shutting down.
-                Some("57P01" | "57P02" | "57P03") => Self::Unreachable { host, cause },
-                // too_many_connections, configuration_limit_exceeded
-                Some("53300" | "53400") => Self::Crowded { host, cause },
-                // invalid_authorization_specification, invalid_password
-                Some("28000" | "28P01") => Self::BadCredentials { host, cause },
-                _ => Self::Refused { host, cause },
-            },
+            _ => Self::answered(code.as_deref(), in_its_words(error), host),
+        }
+    }
+
+    /// What a server said that doesn't let us in.
+    fn answered(code: Option<&str>, cause: Cause, host: String) -> Self {
+        match code {
+            // Starting up or shutting down.
+            Some("57P01" | "57P02" | "57P03") => Self::Unreachable { host, cause },
+            // too_many_connections, configuration_limit_exceeded
+            Some("53300" | "53400") => Self::Crowded { host, cause },
+            // invalid_authorization_specification, invalid_password
+            Some("28000" | "28P01") => Self::BadCredentials { host, cause },
             _ => Self::Refused { host, cause },
         }
     }
@@ -113,11 +123,18 @@ impl NoConnection {
     }
 }
 
+fn in_its_words(error: Arc<sqlx::Error>) -> Cause {
+    match Answer::of(&error) {
+        Some(answer) => answer.into(),
+        None => error.into(),
+    }
+}
+
 /// Why there is no pool of connections to `host`.
 pub(super) fn opening(error: &DbErr, host: &str) -> NoConnection {
     no_connection(error, host).unwrap_or_else(|| {
         // The pool gave up, for reasons it had and didn't keep.
-        let cause = Arc::new(sqlx::Error::PoolTimedOut);
+        let cause = sqlx::Error::PoolTimedOut.into();
         NoConnection::Unreachable {
             host: host.to_owned(),
             cause,

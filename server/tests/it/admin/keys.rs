@@ -382,6 +382,17 @@ async fn data_keys_move_to_a_new_master_key_while_tenants_are_served() {
         (master_keys(&both).await == moved).then_some(())
     })
     .await;
+    let served = both.instances[0].public_address;
+    let audited = Tenant::at(&acme.slug, &acme.public_url, served);
+    let event = until("the audit log has it", async || {
+        let path = "/audit-events?event=key.data_key_resealed";
+        let found = ask(&audited, 0, OPERATOR_TOKEN, Method::GET, path, None).await;
+        found.body["items"].get(0).cloned()
+    })
+    .await;
+    assert_eq!(event["actor"]["kind"], "system", "{event}");
+    let ids = json!({ "before": { "master_key_id": "test" }, "after": { "master_key_id": "new" } });
+    assert_eq!(event["details"], ids);
 
     let new = Installation::with_master_keys(&database, &new_key).await;
     let acme = Tenant::at(

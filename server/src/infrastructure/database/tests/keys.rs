@@ -188,12 +188,12 @@ async fn a_sealed_data_key_is_replaced_once(db: Fixture) {
     let mut replaced = Vec::new();
     for _ in 0..2 {
         for (id, old) in &seen {
-            if tenants.replace_data_key(*id, old, &new).await.unwrap() {
-                replaced.push(*id);
-            }
+            let whose = tenants.replace_data_key(*id, old, &new).await.unwrap();
+            replaced.extend(whose.map(|tenant| (*id, tenant.slug)));
         }
     }
-    assert_eq!(replaced, [acme.id()], "a destroyed key stays destroyed");
+    let expected = [(acme.id(), acme.slug().clone())];
+    assert_eq!(replaced, expected, "a destroyed key stays destroyed");
     let stored = DatabaseStore::new(db.clone()).stored_keys(&acme).await;
     assert_eq!(stored.unwrap().data_key.sealed, [7]);
     assert_eq!(tenants.count_data_keys_under("m1", 9).await.unwrap(), 0);
