@@ -1,7 +1,7 @@
 //! A refusal in the database's own words. The library adds the line of the server's source, which
 //! readers take for a line of theirs.
 
-use std::{error::Error, fmt};
+use std::{borrow::Cow, error::Error, fmt};
 
 use sea_orm_migration::sea_orm::{DbErr, RuntimeErr, sqlx};
 
@@ -20,7 +20,7 @@ impl Answer {
         let answer = error.as_database_error()?;
         Some(Self {
             message: answer.message().to_owned(),
-            code: answer.code().map(|code| code.into_owned()),
+            code: answer.code().map(Cow::into_owned),
         })
     }
 }
