@@ -43,12 +43,27 @@ impl Workspace {
         })
     }
 
-    /// Builds the server without optimisation; its program.
+    /// Builds the server without optimisation; its program. One that is there already is named by
+    /// `TOKENHOUSE_TEST_BINARY`: built for this package alone, its dependencies have other features than for
+    /// `cargo test`, and most would be compiled again.
     pub(crate) fn build_server(
         &self,
         progress: &Progress,
         interrupt: &Interrupt,
     ) -> Result<PathBuf> {
+        if let Some(built) = env::var_os("TOKENHOUSE_TEST_BINARY") {
+            let built = PathBuf::from(built);
+            ensure!(
+                built.is_file(),
+                "TOKENHOUSE_TEST_BINARY is {}, and no file",
+                built.display()
+            );
+            progress.note(format!(
+                "{}, as TOKENHOUSE_TEST_BINARY says",
+                built.display()
+            ));
+            return Ok(built);
+        }
         progress.note("cargo build --package tokenhouse-server");
         let mut build = Command::new(cargo());
         build

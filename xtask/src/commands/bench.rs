@@ -80,6 +80,7 @@ impl Bench {
             let settings = Settings {
                 durable: true,
                 core: Some(LOAD_CORE),
+                ..Settings::default()
             };
             Scratch::start(&tools, settings, progress, interrupt)
         })?;

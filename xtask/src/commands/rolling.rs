@@ -80,6 +80,7 @@ impl Rolling {
             let settings = Settings {
                 durable: true,
                 core: None,
+                ..Settings::default()
             };
             Scratch::start(&tools, settings, progress, interrupt)
         })?;

@@ -35,7 +35,7 @@ impl Services {
         let node = NodeTools::ready(Packages::Tests, &workspace, &tools, &progress, interrupt)?;
         let python = PythonTools::ready(TESTS, &workspace, &tools, &progress, interrupt)?;
         let chromium = tools.path("chromium")?.to_string_lossy().into_owned();
-        let mut scratch = Scratch::start(&tools, Settings::default(), &progress, interrupt)?;
+        let mut scratch = Scratch::start(&tools, Settings::for_tests(), &progress, interrupt)?;
 
         let mut lines = String::new();
         let software = [("TOKENHOUSE_TEST_CHROMIUM", chromium)];

@@ -60,7 +60,7 @@ impl Test {
             PythonTools::ready(TESTS, &workspace, &tools, progress, interrupt)
         })?;
         let scratch = progress.phase("services", |progress| {
-            Scratch::start(&tools, Settings::default(), progress, interrupt)
+            Scratch::start(&tools, Settings::for_tests(), progress, interrupt)
         })?;
 
         let mut command = Command::new(cargo());

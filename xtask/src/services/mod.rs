@@ -6,6 +6,7 @@
 //! that nothing of ours runs any more.
 
 mod certificates;
+mod cluster;
 mod postgres;
 mod redis;
 mod tokenhouse;
@@ -21,6 +22,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use self::certificates::Certificates;
+use self::cluster::Cluster;
 use self::postgres::Postgres;
 use self::redis::Redis;
 pub(crate) use self::tokenhouse::Tokenhouse;
@@ -38,11 +40,24 @@ pub(crate) struct Settings {
     pub(crate) durable: bool,
     /// The core the servers are bound to.
     pub(crate) core: Option<usize>,
+    /// Whether there is a Redis Cluster too.
+    pub(crate) cluster: bool,
+}
+
+impl Settings {
+    /// For the tests of the server, which use everything.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            cluster: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// The running servers. Fields are dropped in this order: servers first, then their folder.
 pub(crate) struct Scratch {
     redis: Redis,
+    cluster: Option<Cluster>,
     postgres: Postgres,
     certificates: Certificates,
     _folder: TempDir,
@@ -58,6 +73,10 @@ impl Scratch {
         let folder = scratch_folder()?;
         let certificates = Certificates::make(folder.path())?;
         let redis = Redis::start(tools, settings, folder.path(), progress, interrupt)?;
+        let cluster = settings
+            .cluster
+            .then(|| Cluster::start(tools, settings, folder.path(), progress, interrupt));
+        let cluster = cluster.transpose()?;
         let postgres = Postgres::start(
             tools,
             settings,
@@ -68,6 +87,7 @@ impl Scratch {
         )?;
         Ok(Self {
             redis,
+            cluster,
             postgres,
             certificates,
             _folder: folder,
@@ -76,7 +96,9 @@ impl Scratch {
 
     /// What the tests and the bench read to find the servers.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let cluster = self.cluster.as_ref().map(Cluster::url);
+        let cluster = cluster.map(|url| ("TOKENHOUSE_TEST_REDIS_CLUSTER_URL", url));
+        let others = [
             ("TOKENHOUSE_TEST_POSTGRES_URL", self.postgres.url()),
             (
                 "TOKENHOUSE_TEST_POSTGRES_ADMIN_URL",
@@ -87,12 +109,14 @@ impl Scratch {
                 "TOKENHOUSE_TEST_CERTIFICATES",
                 self.certificates.folder().display().to_string(),
             ),
-        ]
+        ];
+        others.into_iter().chain(cluster).collect()
     }
 
     /// Fails when one of the servers has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         self.redis.check()?;
+        self.cluster.as_mut().map_or(Ok(()), Cluster::check)?;
         self.postgres.check()
     }
 }

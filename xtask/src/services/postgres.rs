@@ -242,6 +242,7 @@ mod tests {
         let durable = Settings {
             durable: true,
             core: None,
+            ..Settings::default()
         };
         let durable = options(durable, &certificates);
         assert!(

@@ -1,6 +1,6 @@
 //! A Redis that keeps nothing on disk.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,8 +30,26 @@ impl Redis {
         interrupt: &Interrupt,
     ) -> Result<Self> {
         let started = Instant::now();
+        let redis = Self::run(tools, settings, folder, &[], interrupt)?;
+        progress.note(format!(
+            "Redis {} on 127.0.0.1:{} after {} ms",
+            version(&tools.path("redis-server")?)?,
+            redis.port,
+            started.elapsed().as_millis()
+        ));
+        Ok(redis)
+    }
+
+    /// Starts one in this folder, with these arguments besides.
+    pub(super) fn run(
+        tools: &Tools,
+        settings: Settings,
+        folder: &Path,
+        arguments: &[String],
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
         let program = tools.path("redis-server")?;
-        let redis = on_free_port(|port| {
+        on_free_port(|port| {
             let mut command = Launch::new(program.clone())
                 .on_core(tools, settings.core)?
                 .tied_to_us(tools, "TERM", None)?
@@ -41,7 +59,8 @@ impl Redis {
                 .arg("--port")
                 .arg(port.to_string())
                 .arg("--dir")
-                .arg(folder);
+                .arg(folder)
+                .args(arguments);
             let log = folder.join("redis.log");
             let mut server = Server::spawn("redis-server", &mut command, Signal::TERM, log)?;
             let ready = interrupt.poll(START_LIMIT, || {
@@ -51,14 +70,16 @@ impl Redis {
             let late = || format!("redis-server does not answer:\n{}", tail(server.log()));
             ready.with_context(late)?;
             Ok(Self { server, port })
-        })?;
-        progress.note(format!(
-            "Redis {} on 127.0.0.1:{} after {} ms",
-            version(&program)?,
-            redis.port,
-            started.elapsed().as_millis()
-        ));
-        Ok(redis)
+        })
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Says something in a line, and gives the first line of the answer, or of what a bulk string has.
+    pub(super) fn ask(&self, line: &str) -> Result<String> {
+        ask(self.port, line).with_context(|| format!("redis-server doesn't answer {line:?}"))
     }
 
     pub(super) fn url(&self) -> String {
@@ -75,15 +96,23 @@ fn url(port: u16) -> String {
 }
 
 fn answers_ping(port: u16) -> bool {
-    let ping = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        stream.write_all(b"PING\r\n")?;
-        let mut answer = [0; 7];
-        stream.read_exact(&mut answer)?;
-        Ok(&answer == b"+PONG\r\n")
-    };
-    ping().unwrap_or(false)
+    ask(port, "PING").is_ok_and(|answer| answer == "+PONG")
+}
+
+fn ask(port: u16, line: &str) -> io::Result<String> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    let mut stream = BufReader::new(stream);
+    stream
+        .get_mut()
+        .write_all(format!("{line}\r\n").as_bytes())?;
+    let mut answer = String::new();
+    stream.read_line(&mut answer)?;
+    if answer.starts_with('$') {
+        answer.clear();
+        stream.read_line(&mut answer)?;
+    }
+    Ok(answer.trim_end().to_owned())
 }
 
 #[cfg(test)]
