@@ -15,7 +15,7 @@ use crate::{
     infrastructure::{
         backoff::Backoff,
         database::{self, DATABASE, Database},
-        redis::{self, Arrival, REDIS, RedisAddress, RedisConnection},
+        redis::{self, Arrival, REDIS, Redis, RedisAddress},
     },
 };
 
@@ -101,9 +101,9 @@ pub(crate) async fn for_redis(
     address: &RedisAddress,
     start: &Start,
     entropy: &Arc<dyn Entropy>,
-) -> anyhow::Result<(RedisConnection, Option<Arrival>)> {
+) -> anyhow::Result<(Redis, Option<Arrival>)> {
     start.asks(REDIS);
-    let redis = RedisConnection::open(address).context("TOKENHOUSE_REDIS_URL")?;
+    let redis = Redis::open(address).context("TOKENHOUSE_REDIS_URL")?;
     match redis.inspect().await {
         Ok(findings) => {
             redis::report(&findings);

@@ -67,7 +67,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "TOKENHOUSE_REDIS_URL",
-        about: "redis:// or rediss:// address of the hot state, or redis-sentinel://[user:password@]host:26379,host:26379/name (rediss-sentinel:// with TLS)",
+        about: "redis:// or rediss:// address of the hot state, or redis-sentinel://[user:password@]host:26379,host:26379/name, or redis-cluster://[user:password@]host:6379,host:6379 (rediss-sentinel://, rediss-cluster:// with TLS)",
         absent: Absent::Means("the hot state lives in the database"),
         example: "rediss://tokenhouse:password@redis.example.com:6379",
     },

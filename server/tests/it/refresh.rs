@@ -235,3 +235,17 @@ async fn forget_tenant(installation: &Installation, tenant: &crate::harness::Ten
         .unwrap();
     assert_eq!(usize::try_from(deleted).unwrap(), keys.len());
 }
+
+/// Each family is at the node that has its slot.
+#[tokio::test]
+async fn the_rules_hold_in_a_redis_cluster() {
+    let installation = async || {
+        let postgres = store_url("TOKENHOUSE_TEST_POSTGRES_URL");
+        let cluster = store_url("TOKENHOUSE_TEST_REDIS_CLUSTER_URL");
+        let folder = tempfile::tempdir().unwrap();
+        Installation::with_stores(folder, &postgres, Some(&cluster)).await
+    };
+    fifty_parallel_presentations_get_one_successor(installation().await).await;
+    a_retry_after_a_lost_answer_gets_the_same_successor(installation().await).await;
+    a_grandparent_ends_the_family(installation().await).await;
+}

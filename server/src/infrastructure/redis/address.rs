@@ -1,4 +1,4 @@
-//! The address of a Redis, as the operator writes it: one server, or the Sentinels that know it.
+//! The address of a Redis, as the operator writes it: one server, the Sentinels that know it, or nodes of a Cluster.
 
 use std::fmt;
 
@@ -16,7 +16,9 @@ use crate::infrastructure::tls::check_authorities;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_FOR: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Where Sentinels listen unless they are told otherwise.
+/// Where a Redis listens unless it is told otherwise.
+const REDIS_PORT: u16 = 6_379;
+/// Where Sentinels do.
 const SENTINEL_PORT: u16 = 26_379;
 
 /// Why an address can't be used. No text repeats it: it may carry a password.
@@ -25,21 +27,21 @@ pub enum BadAddress {
     #[error("is malformed")]
     Malformed(#[source] RedisError),
     #[error(
-        "must begin with redis://, rediss://, redis-sentinel://, rediss-sentinel:// or unix://; \
+        "must begin with redis://, redis-sentinel://, redis-cluster://, the same with rediss for TLS, or unix://; \
          {0}:// is not supported"
     )]
     Scheme(String),
-    #[error(
-        "leads to a Redis Cluster, which is not supported: use a single primary, with Sentinel if it is to fail over"
-    )]
-    Cluster,
+    #[error("must end after the nodes of the Cluster: redis-cluster://host:6379,host:6379")]
+    ClusterPath,
     #[error("must not end with #insecure: whoever answers would be believed")]
     Insecure,
     #[error(
         "must name the primary after the Sentinels: redis-sentinel://host:26379,host:26379/name"
     )]
     NoName,
-    #[error("comes with TOKENHOUSE_REDIS_CA, which needs rediss:// or rediss-sentinel://")]
+    #[error(
+        "comes with TOKENHOUSE_REDIS_CA, which needs rediss://, rediss-sentinel:// or rediss-cluster://"
+    )]
     UnusedAuthority,
     #[error("comes with a TOKENHOUSE_REDIS_CA that can't be used: {0}")]
     Authority(String),
@@ -57,11 +59,24 @@ pub struct RedisAddress {
 pub(super) enum Place {
     Server(Box<ConnectionInfo>),
     Sentinels(Sentinels),
+    Cluster(ClusterNodes),
+}
+
+/// A host and a port.
+pub(super) type Node = (String, u16);
+
+/// Some nodes of a Cluster, which know the others.
+#[derive(Clone)]
+pub(super) struct ClusterNodes {
+    pub(super) seeds: Vec<Node>,
+    tls: bool,
+    /// User and password of all nodes.
+    servers: Box<ConnectionInfo>,
 }
 
 #[derive(Clone)]
 pub(super) struct Sentinels {
-    nodes: Vec<(String, u16)>,
+    nodes: Vec<Node>,
     /// What the Sentinels call the primary.
     name: String,
     tls: bool,
@@ -86,7 +101,8 @@ impl RedisAddress {
             "redis" | "rediss" | "unix" | "redis+unix" => server(address)?,
             "redis-sentinel" => Place::Sentinels(sentinels(rest, false)?),
             "rediss-sentinel" => Place::Sentinels(sentinels(rest, true)?),
-            "redis-cluster" | "rediss-cluster" => return Err(BadAddress::Cluster),
+            "redis-cluster" => Place::Cluster(cluster(rest, false)?),
+            "rediss-cluster" => Place::Cluster(cluster(rest, true)?),
             _ if address.contains("://") => return Err(BadAddress::Scheme(scheme.to_owned())),
             // What is no scheme may be a password.
             _ => return Err(BadAddress::Scheme(String::new())),
@@ -108,6 +124,17 @@ impl RedisAddress {
         match &self.place {
             Place::Server(info) => matches!(info.addr(), ConnectionAddr::TcpTls { .. }),
             Place::Sentinels(sentinels) => sentinels.tls,
+            Place::Cluster(nodes) => nodes.tls,
+        }
+    }
+
+    /// The address of one node of a Cluster.
+    pub(super) fn of_node(&self, nodes: &ClusterNodes, (host, port): &Node) -> Self {
+        let info = (*nodes.servers).clone();
+        let info = info.set_addr(address_of(host, *port, nodes.tls));
+        Self {
+            place: Place::Server(Box::new(info)),
+            authority: self.authority.clone(),
         }
     }
 
@@ -136,15 +163,7 @@ impl RedisAddress {
         let nodes = sentinels
             .nodes
             .iter()
-            .map(|(host, port)| match sentinels.tls {
-                true => ConnectionAddr::TcpTls {
-                    host: host.clone(),
-                    port: *port,
-                    insecure: false,
-                    tls_params: None,
-                },
-                false => ConnectionAddr::Tcp(host.clone(), *port),
-            });
+            .map(|(host, port)| address_of(host, *port, sentinels.tls));
         let mut builder =
             SentinelClientBuilder::new(nodes, &sentinels.name, SentinelServerType::Master)?
                 .set_client_to_redis_tcp_settings(tcp())
@@ -169,6 +188,19 @@ impl RedisAddress {
                 .set_client_to_sentinel_certificates(self.certificates());
         }
         builder.build()
+    }
+}
+
+fn address_of(host: &str, port: u16, tls: bool) -> ConnectionAddr {
+    let host = host.to_owned();
+    match tls {
+        true => ConnectionAddr::TcpTls {
+            host,
+            port,
+            insecure: false,
+            tls_params: None,
+        },
+        false => ConnectionAddr::Tcp(host, port),
     }
 }
 
@@ -201,10 +233,8 @@ fn sentinels(rest: &str, tls: bool) -> Result<Sentinels, BadAddress> {
     if name.is_empty() {
         return Err(BadAddress::NoName);
     }
-    // The library decodes what is before and after the host; the host itself is never used.
-    let servers = format!("redis://{user}@sentinel/{database}")
-        .into_connection_info()
-        .map_err(BadAddress::Malformed)?;
+    let servers = credentials(user, database)?;
+    let node = |text| node(text, SENTINEL_PORT);
     let nodes = hosts.split(',').map(node).collect::<Result<_, _>>()?;
     let parameter = |wanted: &str| {
         url::form_urlencoded::parse(query.as_bytes())
@@ -221,11 +251,34 @@ fn sentinels(rest: &str, tls: bool) -> Result<Sentinels, BadAddress> {
     })
 }
 
-fn node(text: &str) -> Result<(String, u16), BadAddress> {
+/// Reads `[user:password@]host[:port][,host[:port]…]`: a Cluster has the database 0 alone.
+fn cluster(rest: &str, tls: bool) -> Result<ClusterNodes, BadAddress> {
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if !["", "0"].contains(&path) || authority.contains('?') {
+        return Err(BadAddress::ClusterPath);
+    }
+    let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let node = |text| node(text, REDIS_PORT);
+    Ok(ClusterNodes {
+        seeds: hosts.split(',').map(node).collect::<Result<_, _>>()?,
+        tls,
+        servers: Box::new(credentials(user, "0")?),
+    })
+}
+
+/// User, password and database. The library decodes what is before and after the host; the host itself is never
+/// used.
+fn credentials(user: &str, database: &str) -> Result<ConnectionInfo, BadAddress> {
+    format!("redis://{user}@host/{database}")
+        .into_connection_info()
+        .map_err(BadAddress::Malformed)
+}
+
+fn node(text: &str, usual_port: u16) -> Result<Node, BadAddress> {
     let malformed = || {
         BadAddress::Malformed(RedisError::from((
             redis::ErrorKind::InvalidClientConfig,
-            "a Sentinel must be host or host:port",
+            "each part must be host or host:port",
         )))
     };
     let url = Url::parse(&format!("redis://{text}/")).map_err(|_| malformed())?;
@@ -233,7 +286,7 @@ fn node(text: &str) -> Result<(String, u16), BadAddress> {
     let host = host.ok_or_else(malformed)?;
     // Brackets belong to the URL, not to the address.
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    Ok((host.to_owned(), url.port().unwrap_or(SENTINEL_PORT)))
+    Ok((host.to_owned(), url.port().unwrap_or(usual_port)))
 }
 
 #[cfg(test)]
@@ -248,7 +301,6 @@ mod tests {
 
     #[test]
     fn what_is_not_supported_is_refused_by_name() {
-        assert!(refusal("redis-cluster://:hunter2@host").contains("Cluster"));
         assert!(refusal("http://u:hunter2@host").contains("http://"));
         assert!(refusal("u:hunter2@host:6379").contains("must begin"));
         assert!(refusal("rediss://u:hunter2@host/#insecure").contains("#insecure"));
@@ -261,6 +313,37 @@ mod tests {
         }
         assert!(refusal("redis-sentinel://a:port/main").contains("malformed"));
         assert!(refusal("redis://host:port").contains("malformed"));
+        for no_such in ["redis-cluster://:hunter2@a,b/3", "redis-cluster://a?x=1"] {
+            assert!(
+                refusal(no_such).contains("must end after the nodes"),
+                "{no_such}"
+            );
+        }
+        assert!(refusal("redis-cluster://").contains("malformed"));
+    }
+
+    #[test]
+    fn nodes_of_a_cluster_are_read_with_their_password() {
+        let address = "rediss-cluster://app:p%40ss@a,b:7000,[::1]:7001";
+        let read = RedisAddress::parse(address, None).expect(address);
+        let Place::Cluster(nodes) = &read.place else {
+            panic!("a Cluster");
+        };
+        let expected = [("a", 6_379), ("b", 7_000), ("::1", 7_001)];
+        let expected = expected.map(|(host, port)| (host.to_owned(), port));
+        assert_eq!(nodes.seeds, expected);
+        let Place::Server(node) = read.of_node(nodes, &nodes.seeds[1]).place else {
+            panic!("a server");
+        };
+        assert_eq!(node.redis_settings().password(), Some("p@ss"));
+        assert_eq!(node.addr().to_string(), "b:7000");
+        assert!(matches!(
+            node.addr(),
+            ConnectionAddr::TcpTls {
+                insecure: false,
+                ..
+            }
+        ));
     }
 
     #[test]

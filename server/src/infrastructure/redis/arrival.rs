@@ -4,10 +4,7 @@ use std::{fmt, sync::Arc};
 
 use tokio::{task::AbortHandle, time::sleep};
 
-use super::{
-    connection::{RedisConnection, RedisFindings},
-    unfit::RedisUnfit,
-};
+use super::{connection::RedisFindings, seat::Redis, unfit::RedisUnfit};
 use crate::{
     application::{error::chain, ports::Entropy},
     infrastructure::backoff::Backoff,
@@ -24,8 +21,8 @@ impl fmt::Debug for Arrival {
 
 impl Arrival {
     /// Goes on until this Redis is there and fit; why it isn't now has been told.
-    pub fn wait(connection: RedisConnection, entropy: Arc<dyn Entropy>) -> Self {
-        Self(tokio::spawn(wait(connection, entropy)).abort_handle())
+    pub fn wait(redis: Redis, entropy: Arc<dyn Entropy>) -> Self {
+        Self(tokio::spawn(wait(redis, entropy)).abort_handle())
     }
 }
 
@@ -35,12 +32,12 @@ impl Drop for Arrival {
     }
 }
 
-async fn wait(connection: RedisConnection, entropy: Arc<dyn Entropy>) {
+async fn wait(redis: Redis, entropy: Arc<dyn Entropy>) {
     let mut backoff = Backoff::default();
     let mut told = String::new();
     loop {
         sleep(backoff.next(&*entropy)).await;
-        match connection.inspect().await {
+        match redis.inspect().await {
             Ok(findings) => return report(&findings),
             Err(unfit) => {
                 let text = unfit.to_string();

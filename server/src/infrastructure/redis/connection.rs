@@ -6,10 +6,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use async_trait::async_trait;
-use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value, aio::ConnectionLike};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value, aio::ConnectionLike};
 use tokio::sync::Mutex;
 use tracing::Instrument;
 
@@ -35,13 +36,41 @@ const NONE: u64 = u64::MAX;
 #[derive(Clone)]
 pub struct RedisConnection {
     primary: Arc<Primary>,
+    /// Its server should be a node of a Cluster.
+    in_cluster: bool,
     /// The connection whose Redis was looked at and forgets nothing that it was told.
     fit: Arc<AtomicU64>,
+    /// Held while looking: many callers may want to know at once. What was found last, if it was nothing good.
+    looking: Arc<Mutex<Option<Unfit>>>,
+    shared: Shared,
+}
+
+/// What connections to the nodes of one Cluster have together.
+#[derive(Clone, Default)]
+pub(super) struct Shared {
+    pub(super) refused: Arc<RefusedWrites<WriteRefusal>>,
     /// One was found fit since the start: its address is right.
     was_fit: Arc<AtomicBool>,
-    /// Held while looking: many callers may want to know at once.
-    looking: Arc<Mutex<()>>,
-    refused: Arc<RefusedWrites<WriteRefusal>>,
+}
+
+impl Shared {
+    pub(super) fn was_fit(&self) -> bool {
+        self.was_fit.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn register(&self, metrics: &mut MetricsBuilder) {
+        self.refused.register(
+            metrics,
+            "redis_writes_refused",
+            "Writes that Redis refused because it is full, can't save, or has too few replicas",
+        );
+    }
+}
+
+/// A look that found a Redis unfit.
+struct Unfit {
+    began: Instant,
+    why: RedisUnfit,
 }
 
 impl fmt::Debug for RedisConnection {
@@ -60,28 +89,48 @@ pub struct RedisFindings {
     /// When snapshots are taken, such as `3600 1 300 100`; empty means never.
     pub snapshots: Option<String>,
     pub replicas: Option<u32>,
+    /// Of a Cluster: some primary doesn't answer, or some slot has none.
+    pub partly_missing: bool,
+}
+
+impl RedisFindings {
+    /// What is true of a Redis that is made of both.
+    pub(super) fn with(self, other: &Self) -> Self {
+        let both = |one: Option<bool>, other: Option<bool>| one.zip(other).map(|(a, b)| a && b);
+        Self {
+            append_only: both(self.append_only, other.append_only),
+            replicas: self.replicas.min(other.replicas),
+            partly_missing: self.partly_missing || other.partly_missing,
+            ..self
+        }
+    }
 }
 
 impl RedisConnection {
     /// Prepares a connection. It is made when it is needed, so that a Redis that is missing at the
     /// start is only one that comes later.
     pub fn open(address: &RedisAddress) -> Result<Self, RedisUnfit> {
+        Self::with(address, false, Shared::default())
+    }
+
+    /// A connection to a node of a Cluster.
+    pub(super) fn to_node(address: &RedisAddress, shared: Shared) -> Result<Self, RedisUnfit> {
+        Self::with(address, true, shared)
+    }
+
+    fn with(address: &RedisAddress, in_cluster: bool, shared: Shared) -> Result<Self, RedisUnfit> {
         let primary = Primary::open(address).map_err(RedisUnfit::of)?;
         Ok(Self {
             primary,
+            in_cluster,
             fit: Arc::new(AtomicU64::new(NONE)),
-            was_fit: Arc::default(),
             looking: Arc::default(),
-            refused: Arc::default(),
+            shared,
         })
     }
 
     pub fn register(&self, metrics: &mut MetricsBuilder) {
-        self.refused.register(
-            metrics,
-            "redis_writes_refused",
-            "Writes that Redis refused because it is full, can't save, or has too few replicas",
-        );
+        self.shared.register(metrics);
     }
 
     /// Looks at the Redis that is there now: whether it takes writes, how it is set up, and whether it would
@@ -109,8 +158,10 @@ impl RedisConnection {
         // Part of INFO, which hosted Redis allows where CONFIG is closed.
         let info = self.readable(&redis::cmd("INFO")).await?;
         let info = info.map(text).unwrap_or_default();
-        if field(&info, "redis_mode").as_deref() == Some("cluster") {
-            return Err(RedisUnfit::Cluster);
+        match (field(&info, "redis_mode").as_deref(), self.in_cluster) {
+            (Some("cluster"), false) => return Err(RedisUnfit::Cluster),
+            (Some("standalone"), true) => return Err(RedisUnfit::NoCluster),
+            _ => {}
         }
         if field(&info, "role").as_deref() == Some("slave") {
             return Err(RedisUnfit::Replica);
@@ -127,6 +178,7 @@ impl RedisConnection {
             append_only: field(&info, "aof_enabled").map(|enabled| enabled == "1"),
             snapshots: self.setting("save").await?,
             replicas: field(&info, "connected_slaves").and_then(|count| count.parse().ok()),
+            partly_missing: false,
         };
         if let Some(policy) = &findings.eviction_policy
             && policy != SAFE_POLICY
@@ -134,7 +186,7 @@ impl RedisConnection {
             return Err(RedisUnfit::Evicts(policy.clone()));
         }
         self.fit.store(number.unwrap_or(NONE), Ordering::Relaxed);
-        self.was_fit.store(true, Ordering::Relaxed);
+        self.shared.was_fit.store(true, Ordering::Relaxed);
         Ok(findings)
     }
 
@@ -144,11 +196,25 @@ impl RedisConnection {
         if self.is_fit() {
             return Ok(());
         }
-        let _alone = self.looking.lock().await;
-        match self.is_fit() {
-            true => Ok(()),
-            false => self.inspect().await.map(drop),
+        let asked = Instant::now();
+        let mut last = self.looking.lock().await;
+        if self.is_fit() {
+            return Ok(());
         }
+        // Whoever waited while somebody looked has the answer: were each to look at a Redis that hangs, the last
+        // would wait as many seconds as there are.
+        if let Some(Unfit { began, why }) = &*last
+            && *began >= asked
+        {
+            return Err(why.clone());
+        }
+        let began = Instant::now();
+        let looked = self.inspect().await;
+        *last = looked.as_ref().err().map(|why| Unfit {
+            began,
+            why: why.clone(),
+        });
+        looked.map(drop)
     }
 
     fn is_fit(&self) -> bool {
@@ -176,21 +242,36 @@ impl RedisConnection {
 
     /// Sends a command once.
     pub(super) async fn call(&self, command: &Cmd) -> Result<Value, RedisError> {
-        // What the server refuses comes as a value at this level.
+        self.send(command, false).await
+    }
+
+    /// Sends a command once, to a node that has its key already although the slot is still another's.
+    pub(super) async fn call_asking(&self, command: &Cmd) -> Result<Value, RedisError> {
+        self.send(command, true).await
+    }
+
+    async fn send(&self, command: &Cmd, asking: bool) -> Result<Value, RedisError> {
         let mut manager = self.primary.manager()?;
         let span = tracing::info_span!("redis", otel.kind = "client", db.system = "redis");
-        let result = manager
-            .req_packed_command(command)
-            .instrument(span)
-            .await
-            .and_then(Value::extract_error);
+        let sent = async {
+            if !asking {
+                return manager.req_packed_command(command).await;
+            }
+            let mut both = Pipeline::with_capacity(2);
+            both.add_command(redis::cmd("ASKING"));
+            both.add_command(command.clone());
+            let answers = manager.req_packed_commands(&both, 1, 1).await?;
+            Ok(answers.into_iter().next().unwrap_or(Value::Nil))
+        };
+        // What the server refuses comes as a value at this level.
+        let result = sent.instrument(span).await.and_then(Value::extract_error);
         if let Err(error) = &result {
             if may_lead_elsewhere(error) {
                 self.fit.store(NONE, Ordering::Relaxed);
             }
             match WriteRefusal::of(error) {
                 // It would refuse on every connection.
-                Some(refusal) => self.refused.note(refusal),
+                Some(refusal) => self.shared.refused.note(refusal),
                 None if may_be_the_connections(error) => self.primary.failed(error),
                 None => {}
             }
@@ -222,7 +303,7 @@ impl Dependency for RedisConnection {
             return Health::Down(unfit.in_short().into());
         }
         // Every instance has the same Redis: to take this one out would help nobody.
-        match self.refused.lately() {
+        match self.shared.refused.lately() {
             Some(refusal) => Health::Degraded(refusal.in_short().into()),
             None => Health::Up,
         }
@@ -231,7 +312,7 @@ impl Dependency for RedisConnection {
     /// Until one was found fit: a rollout with a wrong address must not replace instances that do well. After that
     /// it is everybody's Redis that is away, and only refreshes need it.
     fn is_required(&self) -> bool {
-        !self.was_fit.load(Ordering::Relaxed)
+        !self.shared.was_fit()
     }
 }
 
@@ -247,7 +328,14 @@ fn may_lead_elsewhere(error: &RedisError) -> bool {
 fn may_be_the_connections(error: &RedisError) -> bool {
     !matches!(
         error.kind(),
-        ErrorKind::Server(ServerErrorKind::NoScript | ServerErrorKind::NoPerm)
+        ErrorKind::Server(
+            ServerErrorKind::NoScript
+                | ServerErrorKind::NoPerm
+                | ServerErrorKind::Moved
+                | ServerErrorKind::Ask
+                | ServerErrorKind::TryAgain
+                | ServerErrorKind::ClusterDown
+        )
     )
 }
 

@@ -5,19 +5,24 @@
 
 mod address;
 mod arrival;
+mod cluster;
 mod connection;
 mod floor_writer;
 mod primary;
 mod refusal;
 mod rotations;
+mod seat;
+mod slots;
 mod tenant_key;
 mod unfit;
 
 pub use address::{BadAddress, RedisAddress};
 pub use arrival::{Arrival, report, report_unfit};
+pub use cluster::Cluster;
 pub use connection::{REDIS, RedisConnection, RedisFindings};
 pub use floor_writer::{DEFAULT_CAPACITY, FloorWriter};
 pub use rotations::RedisRotations;
+pub use seat::Redis;
 pub use unfit::RedisUnfit;
 
 #[cfg(test)]

@@ -78,6 +78,11 @@ impl Primary {
                     .send_replace(Some(primary.connect(&client)?));
                 Ok(Arc::new(primary))
             }
+            // Each of its nodes has a connection of its own.
+            Place::Cluster(_) => Err(RedisError::from((
+                ErrorKind::InvalidClientConfig,
+                "a Cluster has no one primary",
+            ))),
             Place::Sentinels(sentinels) => {
                 let client = address.client_of_sentinels(sentinels)?;
                 let primary = Arc::new(Self::new(None));

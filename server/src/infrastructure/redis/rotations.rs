@@ -3,11 +3,12 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::{TryStreamExt, stream};
 use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind, Value};
 
 use super::{
-    connection::{RedisConnection, unavailable},
     floor_writer::FloorWriter,
+    seat::{Redis, Seat},
     tenant_key::TenantKey,
 };
 use crate::{
@@ -21,12 +22,12 @@ use crate::{
 const SCRIPT: &str = include_str!("rotate.lua");
 /// The last integer up to which a double, Lua's only number, counts in ones.
 const MAX_EXACT: i64 = 1 << 53;
-/// How many keys one UNLINK names.
-const BATCH: usize = 500;
+/// How many keys are unlinked at a time.
+const AT_ONCE: usize = 100;
 
 /// The hot records of refresh families in Redis. Their floors reach SQL a moment later.
 pub struct RedisRotations {
-    connection: RedisConnection,
+    redis: Redis,
     script_hash: String,
     floors: Arc<FloorWriter>,
 }
@@ -39,9 +40,9 @@ impl fmt::Debug for RedisRotations {
 
 impl RedisRotations {
     /// The script is sent when Redis turns out not to have it.
-    pub fn new(connection: RedisConnection, floors: Arc<FloorWriter>) -> Self {
+    pub fn new(redis: impl Into<Redis>, floors: Arc<FloorWriter>) -> Self {
         Self {
-            connection,
+            redis: redis.into(),
             script_hash: Script::new(SCRIPT).get_hash().to_owned(),
             floors,
         }
@@ -49,36 +50,61 @@ impl RedisRotations {
 
     /// As after a restart of Redis: it doesn't know the script by this hash.
     #[cfg(test)]
-    pub(super) fn with_unknown_script(
-        connection: RedisConnection,
-        floors: Arc<FloorWriter>,
-    ) -> Self {
+    pub(super) fn with_unknown_script(redis: impl Into<Redis>, floors: Arc<FloorWriter>) -> Self {
         Self {
-            connection,
+            redis: redis.into(),
             script_hash: "0".repeat(40),
             floors,
         }
     }
 
-    async fn run(&self, key: &TenantKey, request: &RotationRequest) -> Result<Value, RedisError> {
+    async fn run(&self, key: &TenantKey, request: &RotationRequest) -> Result<Value, StoreError> {
+        let mut way = self.redis.way_to(key).await?;
+        loop {
+            way.seat.ensure_fit().await?;
+            match self.run_at(&way.seat, key, request).await {
+                Ok(reply) => return Ok(reply),
+                Err(error) => way = way.go_on(error).await?,
+            }
+        }
+    }
+
+    async fn run_at(
+        &self,
+        seat: &Seat,
+        key: &TenantKey,
+        request: &RotationRequest,
+    ) -> Result<Value, RedisError> {
         let cached = command("EVALSHA", &self.script_hash, key, request);
-        match self.call(&cached, request).await {
+        match call(seat, &cached, request).await {
             // Redis restarted or a replica took over.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.call(&command("EVAL", SCRIPT, key, request), request)
-                    .await
+                call(seat, &command("EVAL", SCRIPT, key, request), request).await
             }
             result => result,
         }
     }
 
-    async fn call(&self, command: &Cmd, request: &RotationRequest) -> Result<Value, RedisError> {
-        if request.lifetimes.retry_window.is_zero() {
-            // Without a window the second call would take the first for theft.
-            self.connection.call(command).await
-        } else {
-            self.connection.call_again_if_dropped(command).await
+    /// One key: in a Cluster the others may be elsewhere.
+    async fn unlink(&self, key: &TenantKey) -> Result<(), StoreError> {
+        let mut unlink = redis::cmd("UNLINK");
+        unlink.arg(key);
+        let mut way = self.redis.way_to(key).await?;
+        loop {
+            match way.seat.call_again_if_dropped(&unlink).await {
+                Ok(_) => return Ok(()),
+                Err(error) => way = way.go_on(error).await?,
+            }
         }
+    }
+}
+
+async fn call(seat: &Seat, command: &Cmd, request: &RotationRequest) -> Result<Value, RedisError> {
+    if request.lifetimes.retry_window.is_zero() {
+        // Without a window the second call would take the first for theft.
+        seat.call(command).await
+    } else {
+        seat.call_again_if_dropped(command).await
     }
 }
 
@@ -93,12 +119,8 @@ impl Rotations for RedisRotations {
         if request.presented.client_id != request.owner {
             return Ok(Rotation::Refused(Refusal::WrongClient));
         }
-        self.connection
-            .ensure_fit()
-            .await
-            .map_err(|unfit| StoreError::Unavailable(Box::new(unfit)))?;
         let key = TenantKey::family(tenant, request.family);
-        let reply = self.run(&key, request).await.map_err(unavailable)?;
+        let reply = self.run(&key, request).await?;
         let (rotation, idle_end) = read(reply).ok_or_else(|| StoreError::Corrupt {
             table: "refresh families",
             column: "reply",
@@ -121,17 +143,13 @@ impl Rotations for RedisRotations {
     }
 
     async fn forget(&self, tenant: &TenantScope, families: &[GrantId]) -> Result<(), StoreError> {
-        for batch in families.chunks(BATCH) {
-            let mut unlink = redis::cmd("UNLINK");
-            for family in batch {
-                unlink.arg(TenantKey::family(tenant, *family));
-            }
-            self.connection
-                .call_again_if_dropped(&unlink)
-                .await
-                .map_err(unavailable)?;
-        }
-        Ok(())
+        let keys = families
+            .iter()
+            .map(|family| TenantKey::family(tenant, *family));
+        // They travel together all the same: the connection is multiplexed.
+        stream::iter(keys.map(Ok))
+            .try_for_each_concurrent(AT_ONCE, |key| async move { self.unlink(&key).await })
+            .await
     }
 }
 

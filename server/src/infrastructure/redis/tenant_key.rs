@@ -16,7 +16,6 @@ impl TenantKey {
         Self(format!("rt:{{{}/{family}}}", tenant.id()))
     }
 
-    #[cfg(test)]
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,5 +1,6 @@
 //! Redis against the contract, and what is Redis' own. `cargo xtask test` starts a server for it.
 
+mod cluster;
 mod connection;
 mod floors;
 mod sentinel;
@@ -13,7 +14,7 @@ use redis::{Cmd, Value};
 
 use super::{
     address::RedisAddress, connection::RedisConnection, floor_writer::FloorWriter,
-    rotations::RedisRotations, tenant_key::TenantKey,
+    rotations::RedisRotations, seat::Redis, tenant_key::TenantKey,
 };
 use crate::{
     application::{
@@ -76,7 +77,7 @@ impl Floors for NoFloors {
 struct RedisFixture {
     tenant: TenantScope,
     clock: TestClock,
-    connection: RedisConnection,
+    redis: Redis,
     one: Arc<RedisRotations>,
     other: Arc<RedisRotations>,
 }
@@ -87,27 +88,52 @@ impl RedisFixture {
     }
 
     async fn on(url: &str) -> Self {
-        let instance = |connection| async {
+        let redis = async || {
+            let address = RedisAddress::parse(url, None).expect("an address");
+            let redis = Redis::open(&address).expect("connections");
+            redis.inspect().await.expect("the Redis of the tests runs");
+            redis
+        };
+        let instance = |redis: Redis| {
             let floors = Arc::new(FloorWriter::start(Arc::new(NoFloors), 1_000));
-            Arc::new(RedisRotations::new(connection, floors))
+            Arc::new(RedisRotations::new(redis, floors))
         };
         Self {
             tenant: testing::tenant(),
             clock: TestClock::default(),
-            connection: connection_to(url).await,
-            one: instance(connection_to(url).await).await,
-            other: instance(connection_to(url).await).await,
+            redis: redis().await,
+            one: instance(redis().await),
+            other: instance(redis().await),
+        }
+    }
+
+    fn connection(&self) -> &RedisConnection {
+        match &self.redis {
+            Redis::One(connection) => connection,
+            Redis::Cluster(_) => panic!("a Cluster has no one connection"),
         }
     }
 
     async fn run(&self, command: &Cmd) -> Value {
-        self.connection.call(command).await.expect("Redis answers")
+        let answer = self.connection().call(command).await;
+        answer.expect("Redis answers")
+    }
+
+    async fn at_family(&self, command: &Cmd, family: GrantId) -> Value {
+        let key = TenantKey::family(&self.tenant, family);
+        let mut way = self.redis.way_to(&key).await.expect("a way");
+        loop {
+            match way.seat.call(command).await {
+                Ok(answer) => return answer,
+                Err(error) => way = way.go_on(error).await.expect("Redis answers"),
+            }
+        }
     }
 
     async fn on_family(&self, command: &str, family: GrantId) -> Value {
         let mut command = redis::cmd(command);
         command.arg(TenantKey::family(&self.tenant, family));
-        self.run(&command).await
+        self.at_family(&command, family).await
     }
 
     fn request(&self, family: GrantId, secret: &Secret, successor: &Secret) -> RotationRequest {
@@ -191,7 +217,7 @@ impl Volatile for RedisFixture {
         let mut restore = redis::cmd("RESTORE");
         restore.arg(TenantKey::family(&self.tenant, family));
         restore.arg(600_000).arg(saved).arg("REPLACE");
-        self.run(&restore).await;
+        self.at_family(&restore, family).await;
     }
 }
 
@@ -284,7 +310,7 @@ async fn flushing_redis_logs_nobody_out() {
 async fn a_script_that_redis_forgot_is_sent_again() {
     let fixture = RedisFixture::new().await;
     let forgetful = RedisRotations::with_unknown_script(
-        fixture.connection.clone(),
+        fixture.redis.clone(),
         Arc::new(FloorWriter::start(Arc::new(NoFloors), 1)),
     );
     let (secret, successor) = (random_secret(), random_secret());

@@ -5,7 +5,7 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 use crate::infrastructure::tls::{CertificateTrouble, certificate_trouble};
 
 /// Why a Redis can't be used. No text repeats its address: it may carry a password.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum RedisUnfit {
     /// Nothing answers, or not yet: waiting may help.
     #[error("Redis can't be reached")]
@@ -28,12 +28,13 @@ pub enum RedisUnfit {
          set maxmemory-policy noeviction"
     )]
     Evicts(String),
-    /// One record is one key, so that shards would do; following their moves is not built.
-    #[error(
-        "this Redis is a Cluster, which isn't supported: name a Redis of its own, or one behind \
-         Sentinel"
-    )]
+    #[error("this Redis is part of a Cluster: begin its address with redis-cluster://")]
     Cluster,
+    #[error("this Redis is part of no Cluster: begin its address with redis://")]
+    NoCluster,
+    /// It is being set up, or nodes are gone: waiting may help.
+    #[error("the Cluster names no primary for any slot")]
+    NoSlots,
     #[error("Redis has no database of the number at the end of its address")]
     NoDatabase,
     #[error("Redis refuses our user or password")]
@@ -85,7 +86,11 @@ impl RedisUnfit {
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable(_) | Self::HangsUp(_) | Self::Silent(_) | Self::Replica
+            Self::Unreachable(_)
+                | Self::HangsUp(_)
+                | Self::Silent(_)
+                | Self::Replica
+                | Self::NoSlots
         )
     }
 
@@ -96,6 +101,8 @@ impl RedisUnfit {
             Self::Replica => "a replica",
             Self::Evicts(_) => "set to evict",
             Self::Cluster => "a Cluster",
+            Self::NoCluster => "not a Cluster",
+            Self::NoSlots => "a Cluster without slots",
             Self::NoDatabase => "without the database of its address",
             Self::BadCredentials(_) => "refusing our user or password",
             Self::Refused(_) => "refusing us",

@@ -125,7 +125,7 @@ async fn a_rotation_raises_its_familys_floor_and_a_repeat_does_not() {
         Arc::clone(&database) as Arc<dyn Floors>,
         100,
     ));
-    let rotations = RedisRotations::new(fixture.connection.clone(), Arc::clone(&writer));
+    let rotations = RedisRotations::new(fixture.connection().clone(), Arc::clone(&writer));
     let family = random_family(&fixture);
     let request = fixture.request(family, &random_secret(), &random_secret());
     for _ in 0..2 {
@@ -151,7 +151,7 @@ async fn a_floors_idle_end_never_passes_the_absolute_end() {
         Arc::clone(&database) as Arc<dyn Floors>,
         100,
     ));
-    let rotations = RedisRotations::new(fixture.connection.clone(), Arc::clone(&writer));
+    let rotations = RedisRotations::new(fixture.connection().clone(), Arc::clone(&writer));
     let family = random_family(&fixture);
     let mut request = fixture.request(family, &random_secret(), &random_secret());
     request.floor.absolute_end = request.now + Duration::from_secs(50);

@@ -24,7 +24,7 @@ pub(super) fn free_port() -> u16 {
 }
 
 impl RedisServer {
-    /// With these lines of configuration, in which `{port}` is the port.
+    /// With these lines of configuration, in which `{port}` is the port and `{other}` a free one.
     pub(super) async fn start(lines: &[&str]) -> Self {
         Self::run(lines, &[]).await
     }
@@ -43,6 +43,7 @@ impl RedisServer {
             folder.path().display()
         );
         for line in lines {
+            let line = line.replace("{other}", &free_port().to_string());
             text += &line.replace("{port}", &port.to_string());
             text.push('\n');
         }

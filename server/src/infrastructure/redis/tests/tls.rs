@@ -1,7 +1,7 @@
 //! TLS to a real Redis, whose certificate is for `localhost` and of an authority of the tests.
 
 use super::{
-    server::{RedisServer, certificate, tls},
+    server::{RedisServer, certificate, tls, until},
     *,
 };
 use crate::infrastructure::redis::RedisUnfit;
@@ -70,4 +70,44 @@ async fn a_server_and_an_address_must_agree_on_tls() {
     let unfit = encrypted.inspect().await.expect_err("no TLS");
     assert!(matches!(unfit, RedisUnfit::Silent(_)), "{unfit:?}");
     assert!(unfit.to_string().contains("no TLS") && unfit.may_pass());
+}
+
+/// The nodes of a Cluster are called by the names that they announce.
+#[tokio::test]
+async fn a_cluster_is_reached_by_the_names_in_its_certificates() {
+    let mut lines = tls();
+    let cluster = [
+        "cluster-enabled yes",
+        "cluster-port {other}",
+        "tls-cluster yes",
+        "cluster-announce-hostname localhost",
+        "cluster-preferred-endpoint-type hostname",
+    ];
+    lines.extend(cluster.map(str::to_owned));
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    let server = RedisServer::start(&lines).await;
+    let ours = authority("authority.pem");
+    let admin = open(&format!("rediss://localhost:{}", server.port), Some(&ours));
+    let mut take_all = redis::cmd("CLUSTER");
+    take_all.arg("ADDSLOTSRANGE").arg(0).arg(16_383);
+    admin.call(&take_all).await.expect("it has all slots");
+
+    let url = format!("rediss-cluster://localhost:{}", server.port);
+    let opened = |authority: Option<&str>| {
+        let address = RedisAddress::parse(&url, authority).expect("an address");
+        Redis::open(&address).expect("connections")
+    };
+    let unfit = opened(None).inspect().await.expect_err("not vouched for");
+    assert!(matches!(unfit, RedisUnfit::UnknownAuthority), "{unfit:?}");
+    let redis = opened(Some(&ours));
+    until("the Cluster is well", async || {
+        redis.inspect().await.is_ok()
+    })
+    .await;
+    let floors = Arc::new(FloorWriter::start(Arc::new(NoFloors), 1));
+    let rotations = RedisRotations::new(redis, floors);
+    let fixture = RedisFixture::new().await;
+    let request = fixture.request(random_family(&fixture), &random_secret(), &random_secret());
+    let rotated = rotations.rotate(&fixture.tenant, &request).await;
+    assert_eq!(rotated.expect("Redis answers"), Rotation::Rotated);
 }
