@@ -33,6 +33,8 @@ pub enum BadAddress {
     Scheme(String),
     #[error("must end after the nodes of the Cluster: redis-cluster://host:6379,host:6379")]
     ClusterPath,
+    #[error("must have a host, or a host and a port, between its commas: host:6379,host:6379")]
+    Hosts,
     #[error("must not end with #insecure: whoever answers would be believed")]
     Insecure,
     #[error(
@@ -254,7 +256,7 @@ fn sentinels(rest: &str, tls: bool) -> Result<Sentinels, BadAddress> {
 /// Reads `[user:password@]host[:port][,host[:port]…]`: a Cluster has the database 0 alone.
 fn cluster(rest: &str, tls: bool) -> Result<ClusterNodes, BadAddress> {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if !["", "0"].contains(&path) || authority.contains('?') {
+    if !["", "0"].contains(&path) || authority.contains(['?', '#']) {
         return Err(BadAddress::ClusterPath);
     }
     let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -275,15 +277,9 @@ fn credentials(user: &str, database: &str) -> Result<ConnectionInfo, BadAddress>
 }
 
 fn node(text: &str, usual_port: u16) -> Result<Node, BadAddress> {
-    let malformed = || {
-        BadAddress::Malformed(RedisError::from((
-            redis::ErrorKind::InvalidClientConfig,
-            "each part must be host or host:port",
-        )))
-    };
-    let url = Url::parse(&format!("redis://{text}/")).map_err(|_| malformed())?;
+    let url = Url::parse(&format!("redis://{text}/")).map_err(|_| BadAddress::Hosts)?;
     let host = url.host_str().filter(|host| !host.is_empty());
-    let host = host.ok_or_else(malformed)?;
+    let host = host.ok_or(BadAddress::Hosts)?;
     // Brackets belong to the URL, not to the address.
     let host = host.trim_start_matches('[').trim_end_matches(']');
     Ok((host.to_owned(), url.port().unwrap_or(usual_port)))
@@ -311,15 +307,21 @@ mod tests {
         ] {
             assert!(refusal(nameless).contains("name the primary"), "{nameless}");
         }
-        assert!(refusal("redis-sentinel://a:port/main").contains("malformed"));
+        assert!(refusal("redis-sentinel://a:port/main").contains("must have a host"));
         assert!(refusal("redis://host:port").contains("malformed"));
-        for no_such in ["redis-cluster://:hunter2@a,b/3", "redis-cluster://a?x=1"] {
+        for no_such in [
+            "redis-cluster://:hunter2@a,b/3",
+            "redis-cluster://a?x=1",
+            "rediss-cluster://a#insecure",
+        ] {
             assert!(
                 refusal(no_such).contains("must end after the nodes"),
                 "{no_such}"
             );
         }
-        assert!(refusal("redis-cluster://").contains("malformed"));
+        for hostless in ["redis-cluster://", "redis-cluster://a,"] {
+            assert!(refusal(hostless).contains("must have a host"), "{hostless}");
+        }
     }
 
     #[test]

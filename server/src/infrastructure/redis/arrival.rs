@@ -60,12 +60,17 @@ pub fn report(findings: &RedisFindings) {
         replicas = findings.replicas,
         "hot state is in Redis"
     );
+    if findings.partly_missing {
+        tracing::warn!(
+            "a part of the Redis Cluster can't be used: refreshes of its slots are refused with 503"
+        );
+    }
 }
 
 /// Says why there is none.
 pub fn report_unfit(unfit: &RedisUnfit) {
     tracing::warn!(
         error = chain(unfit),
-        "refreshes are refused with 503 until Redis is there; trying again"
+        "refreshes are refused with 503 until Redis can be used; trying again"
     );
 }

@@ -1,17 +1,17 @@
 //! The connection to Redis: one, multiplexed, that comes back by itself and never waits long.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, ServerErrorKind, Value, aio::ConnectionLike};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 use tracing::Instrument;
 
 use super::{address::RedisAddress, primary::Primary, refusal::WriteRefusal, unfit::RedisUnfit};
@@ -25,6 +25,11 @@ use crate::{
 
 /// The only policy under which a full Redis refuses new records instead of dropping old ones.
 const SAFE_POLICY: &str = "noeviction";
+
+/// How long a look may take. A probe has two seconds.
+const LOOKED_WITHIN: Duration = Duration::from_millis(1_500);
+/// For how long after a look nobody looks again at a Redis that didn't answer in time.
+const SILENT_FOR: Duration = Duration::from_secs(1);
 
 /// What probes and metrics call it.
 pub const REDIS: &str = "redis";
@@ -40,8 +45,10 @@ pub struct RedisConnection {
     in_cluster: bool,
     /// The connection whose Redis was looked at and forgets nothing that it was told.
     fit: Arc<AtomicU64>,
-    /// Held while looking: many callers may want to know at once. What was found last, if it was nothing good.
-    looking: Arc<Mutex<Option<Unfit>>>,
+    /// Held while looking: many callers may want to know at once.
+    looking: Arc<Mutex<()>>,
+    /// The last look that found nothing good.
+    unfit: Arc<std::sync::Mutex<Option<Unfit>>>,
     shared: Shared,
 }
 
@@ -54,6 +61,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn note_fit(&self) {
+        self.was_fit.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn was_fit(&self) -> bool {
         self.was_fit.load(Ordering::Relaxed)
     }
@@ -69,8 +80,16 @@ impl Shared {
 
 /// A look that found a Redis unfit.
 struct Unfit {
-    began: Instant,
+    ended: Instant,
     why: RedisUnfit,
+}
+
+impl Unfit {
+    /// Whether a caller may take this for the state of now. Only of a Redis that doesn't answer in time: were each
+    /// to look for itself, each would wait as long again.
+    fn still_counts(&self) -> bool {
+        matches!(self.why, RedisUnfit::Silent(_)) && self.ended.elapsed() < SILENT_FOR
+    }
 }
 
 impl fmt::Debug for RedisConnection {
@@ -125,6 +144,7 @@ impl RedisConnection {
             in_cluster,
             fit: Arc::new(AtomicU64::new(NONE)),
             looking: Arc::default(),
+            unfit: Arc::default(),
             shared,
         })
     }
@@ -138,7 +158,11 @@ impl RedisConnection {
     ///
     /// What it is not permitted to read it leaves out.
     pub async fn inspect(&self) -> Result<RedisFindings, RedisUnfit> {
-        let looked = self.look().await;
+        self.primary.known().await;
+        let looked = match timeout(LOOKED_WITHIN, self.look()).await {
+            Ok(looked) => looked,
+            Err(late) => Err(RedisUnfit::Silent(io::Error::from(late).into())),
+        };
         if looked.is_err() {
             self.fit.store(NONE, Ordering::Relaxed);
         }
@@ -146,7 +170,6 @@ impl RedisConnection {
     }
 
     async fn look(&self) -> Result<RedisFindings, RedisUnfit> {
-        self.primary.known().await;
         let ping = redis::cmd("PING");
         match self.call(&ping).await {
             // After a restart of Redis every connection is.
@@ -186,7 +209,9 @@ impl RedisConnection {
             return Err(RedisUnfit::Evicts(policy.clone()));
         }
         self.fit.store(number.unwrap_or(NONE), Ordering::Relaxed);
-        self.shared.was_fit.store(true, Ordering::Relaxed);
+        if !self.in_cluster {
+            self.shared.note_fit();
+        }
         Ok(findings)
     }
 
@@ -196,25 +221,30 @@ impl RedisConnection {
         if self.is_fit() {
             return Ok(());
         }
-        let asked = Instant::now();
-        let mut last = self.looking.lock().await;
+        if let Some(why) = self.lately_silent() {
+            return Err(why);
+        }
+        let _alone = self.looking.lock().await;
+        // Somebody may have looked meanwhile.
         if self.is_fit() {
             return Ok(());
         }
-        // Whoever waited while somebody looked has the answer: were each to look at a Redis that hangs, the last
-        // would wait as many seconds as there are.
-        if let Some(Unfit { began, why }) = &*last
-            && *began >= asked
-        {
-            return Err(why.clone());
+        if let Some(why) = self.lately_silent() {
+            return Err(why);
         }
-        let began = Instant::now();
         let looked = self.inspect().await;
-        *last = looked.as_ref().err().map(|why| Unfit {
-            began,
+        let unfit = looked.as_ref().err().map(|why| Unfit {
+            ended: Instant::now(),
             why: why.clone(),
         });
+        *self.unfit.lock().unwrap_or_else(PoisonError::into_inner) = unfit;
         looked.map(drop)
+    }
+
+    fn lately_silent(&self) -> Option<RedisUnfit> {
+        let last = self.unfit.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last.as_ref().filter(|unfit| unfit.still_counts());
+        last.map(|unfit| unfit.why.clone())
     }
 
     fn is_fit(&self) -> bool {
@@ -260,8 +290,9 @@ impl RedisConnection {
             let mut both = Pipeline::with_capacity(2);
             both.add_command(redis::cmd("ASKING"));
             both.add_command(command.clone());
-            let answers = manager.req_packed_commands(&both, 1, 1).await?;
-            Ok(answers.into_iter().next().unwrap_or(Value::Nil))
+            // Both answers: were the first alone refused, the second would have been carried out all the same.
+            let answers = manager.req_packed_commands(&both, 0, 2).await?;
+            Ok(answers.into_iter().next_back().unwrap_or(Value::Nil))
         };
         // What the server refuses comes as a value at this level.
         let result = sent.instrument(span).await.and_then(Value::extract_error);
@@ -344,7 +375,7 @@ pub(super) fn unavailable(error: RedisError) -> StoreError {
     StoreError::Unavailable(Box::new(error))
 }
 
-fn text(value: Value) -> String {
+pub(super) fn text(value: Value) -> String {
     match value {
         Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => text,
@@ -352,8 +383,8 @@ fn text(value: Value) -> String {
     }
 }
 
-/// A line `name:value` of what INFO says.
-fn field(info: &str, name: &str) -> Option<String> {
+/// A line `name:value` of what INFO or CLUSTER INFO says.
+pub(super) fn field(info: &str, name: &str) -> Option<String> {
     info.lines()
         .filter_map(|line| line.split_once(':'))
         .find(|(found, _)| *found == name)

@@ -19,7 +19,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::address::{Place, RedisAddress};
+use super::{
+    address::{Place, RedisAddress},
+    unfit::NO_PRIMARY,
+};
 
 /// Longer than a healthy Redis ever takes, shorter than a client's patience. A call that was given
 /// up may have been carried out.
@@ -107,7 +110,7 @@ impl Primary {
     pub(super) fn manager(&self) -> Result<ConnectionManager, RedisError> {
         let current = self.current.borrow();
         let manager = current.as_ref().map(|current| current.manager.clone());
-        manager.ok_or_else(|| RedisError::from((ErrorKind::Io, "no Sentinel has named a primary")))
+        manager.ok_or_else(|| RedisError::from((ErrorKind::Io, NO_PRIMARY)))
     }
 
     /// Which of its connections it is now: another number is another server, for all we know.

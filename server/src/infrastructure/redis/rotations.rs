@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures_util::{TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind, Value};
 
 use super::{
@@ -86,10 +86,10 @@ impl RedisRotations {
     }
 
     /// One key: in a Cluster the others may be elsewhere.
-    async fn unlink(&self, key: &TenantKey) -> Result<(), StoreError> {
+    async fn unlink(&self, key: TenantKey) -> Result<(), StoreError> {
         let mut unlink = redis::cmd("UNLINK");
-        unlink.arg(key);
-        let mut way = self.redis.way_to(key).await?;
+        unlink.arg(&key);
+        let mut way = self.redis.way_to(&key).await?;
         loop {
             match way.seat.call_again_if_dropped(&unlink).await {
                 Ok(_) => return Ok(()),
@@ -143,13 +143,18 @@ impl Rotations for RedisRotations {
     }
 
     async fn forget(&self, tenant: &TenantScope, families: &[GrantId]) -> Result<(), StoreError> {
-        let keys = families
-            .iter()
-            .map(|family| TenantKey::family(tenant, *family));
+        let keys = families.iter();
+        let keys: Vec<_> = keys
+            .map(|family| TenantKey::family(tenant, *family))
+            .collect();
         // They travel together all the same: the connection is multiplexed.
-        stream::iter(keys.map(Ok))
-            .try_for_each_concurrent(AT_ONCE, |key| async move { self.unlink(&key).await })
-            .await
+        let unlinked = stream::iter(keys)
+            .map(|key| self.unlink(key))
+            .buffer_unordered(AT_ONCE)
+            .collect::<Vec<_>>()
+            .await;
+        // A node that is away keeps nothing from being forgotten by the others.
+        unlinked.into_iter().collect()
     }
 }
 

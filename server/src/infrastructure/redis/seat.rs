@@ -61,13 +61,14 @@ impl Redis {
     }
 
     /// The way to a key.
-    pub(super) async fn way_to(&self, key: &TenantKey) -> Result<Way<'_>, StoreError> {
+    pub(super) async fn way_to<'a>(&'a self, key: &'a TenantKey) -> Result<Way<'a>, StoreError> {
         let seat = match self {
             Self::One(connection) => Seat::the_only(connection.clone()),
             Self::Cluster(cluster) => cluster.seat(key).await.map_err(unfit)?,
         };
         Ok(Way {
             redis: self,
+            key,
             seat,
             hops: 0,
         })
@@ -101,6 +102,7 @@ impl Dependency for Redis {
 /// The server that is asked for a key, and how often it was another one.
 pub(super) struct Way<'a> {
     redis: &'a Redis,
+    key: &'a TenantKey,
     pub(super) seat: Seat,
     hops: u8,
 }
@@ -110,7 +112,8 @@ impl Way<'_> {
     pub(super) async fn go_on(mut self, error: RedisError) -> Result<Self, StoreError> {
         let next = match self.redis {
             Redis::Cluster(cluster) if self.hops < HOPS => {
-                cluster.follow(&error, self.seat).await.map_err(unfit)?
+                let next = cluster.follow(&error, self.seat, self.key).await;
+                next.map_err(unfit)?
             }
             Redis::One(_) | Redis::Cluster(_) => None,
         };

@@ -18,6 +18,9 @@ pub(super) fn slot_of(key: &str) -> u16 {
     crc.checksum(hashed.unwrap_or(key).as_bytes()) % SLOTS
 }
 
+/// Instead of the name of a node that wasn't told it (`cluster-preferred-endpoint-type hostname`).
+const UNKNOWN: &str = "?";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Range {
     first: u16,
@@ -30,15 +33,17 @@ struct Range {
 pub(super) struct SlotMap(Vec<Range>);
 
 impl SlotMap {
-    /// Reads what `CLUSTER SLOTS` answers. A node that doesn't say its host is the one that was `asked`.
+    /// Reads what `CLUSTER SLOTS` answers. A node that doesn't say its host is the one that was `asked`. Slots
+    /// of one whose address isn't known have no primary.
     pub(super) fn read(answer: &Value, asked: &Node) -> Option<Self> {
         let Value::Array(ranges) = answer else {
             return None;
         };
-        let mut ranges: Vec<_> = ranges
+        let ranges: Vec<_> = ranges
             .iter()
             .map(|range| read_range(range, asked))
             .collect::<Option<_>>()?;
+        let mut ranges: Vec<_> = ranges.into_iter().flatten().collect();
         ranges.sort_by_key(|range| range.first);
         Some(Self(ranges))
     }
@@ -71,32 +76,49 @@ impl SlotMap {
     }
 }
 
-/// `[first, last, [host, port, …], …replicas]`
-fn read_range(range: &Value, asked: &Node) -> Option<Range> {
+/// `[first, last, [host, port, id, [name, value, …]], …replicas]`; nothing for a primary without an address.
+fn read_range(range: &Value, asked: &Node) -> Option<Option<Range>> {
     let Value::Array(parts) = range else {
         return None;
     };
     let [first, last, Value::Array(primary), ..] = parts.as_slice() else {
         return None;
     };
-    let [host, port, ..] = primary.as_slice() else {
+    let [host, port, more @ ..] = primary.as_slice() else {
         return None;
     };
     let host = match host {
-        Value::BulkString(host) => std::str::from_utf8(host).ok()?,
         Value::Nil => "",
-        _ => return None,
+        host => text(host)?,
     };
-    // "?" is an endpoint that the node wasn't told (`cluster-announce-hostname`).
     let host = match host {
-        "" | "?" => asked.0.as_str(),
-        host => host,
+        "" => Some(asked.0.as_str()),
+        UNKNOWN => more.get(1).and_then(ip),
+        host => Some(host),
     };
-    Some(Range {
-        first: slot(first)?,
-        last: slot(last)?,
-        primary: (host.to_owned(), number(port)?),
-    })
+    let (first, last, port) = (slot(first)?, slot(last)?, number(port)?);
+    Some(host.map(|host| Range {
+        first,
+        last,
+        primary: (host.to_owned(), port),
+    }))
+}
+
+/// The address that stands beside a name, or beside the lack of one.
+fn ip(metadata: &Value) -> Option<&str> {
+    let Value::Array(pairs) = metadata else {
+        return None;
+    };
+    let mut pairs = pairs.chunks_exact(2);
+    let pair = pairs.find(|pair| text(&pair[0]) == Some("ip"))?;
+    text(&pair[1]).filter(|ip| !ip.is_empty())
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    }
 }
 
 fn slot(value: &Value) -> Option<u16> {
@@ -110,10 +132,14 @@ fn number(value: &Value) -> Option<u16> {
     }
 }
 
-/// Reads `host:port` of a redirection; an IPv6 address has no brackets there.
+/// Reads `host:port` of a redirection; an IPv6 address has no brackets there. Nothing when the address isn't known.
 pub(super) fn read_node(text: &str, asked: &str) -> Option<Node> {
     let (host, port) = text.rsplit_once(':')?;
-    let host = if host.is_empty() { asked } else { host };
+    let host = match host {
+        UNKNOWN => return None,
+        "" => asked,
+        host => host,
+    };
     Some((host.to_owned(), port.parse().ok()?))
 }
 
@@ -166,6 +192,22 @@ mod tests {
         assert_eq!(part.primary_of(0), Some(&("seed".to_owned(), 1)));
         assert!(!SlotMap::default().is_whole());
         assert_eq!(SlotMap::default().primary_of(1), None);
+    }
+
+    /// While names are given to the nodes, one after the other.
+    #[test]
+    fn a_node_without_its_name_is_found_by_its_address() {
+        let asked = ("seed".to_owned(), 7_000);
+        let unnamed = |metadata: Value| {
+            let node = vec![host("?"), Value::Int(6_379), host("id"), metadata];
+            let range = vec![Value::Int(0), Value::Int(9), Value::Array(node)];
+            SlotMap::read(&Value::Array(vec![Value::Array(range)]), &asked).expect("a map")
+        };
+        let known = unnamed(Value::Array(vec![host("ip"), host("10.0.0.2")]));
+        assert_eq!(known.primary_of(0), Some(&("10.0.0.2".to_owned(), 6_379)));
+        let unknown = unnamed(Value::Array(vec![]));
+        assert_eq!(unknown.primary_of(0), None, "not the one that was asked");
+        assert_eq!(read_node("?:6379", "a"), None);
     }
 
     #[test]

@@ -4,6 +4,9 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::infrastructure::tls::{CertificateTrouble, certificate_trouble};
 
+/// What is said while no Sentinel has named a primary.
+pub(super) const NO_PRIMARY: &str = "no Sentinel has named a primary";
+
 /// Why a Redis can't be used. No text repeats its address: it may carry a password.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RedisUnfit {
@@ -33,8 +36,11 @@ pub enum RedisUnfit {
     #[error("this Redis is part of no Cluster: begin its address with redis://")]
     NoCluster,
     /// It is being set up, or nodes are gone: waiting may help.
-    #[error("the Cluster names no primary for any slot")]
+    #[error("the Cluster names no primary for the slot")]
     NoSlots,
+    /// A slot has no primary, or most primaries are gone: waiting may help.
+    #[error("the Cluster is down (cluster_state:fail): its nodes refuse every key")]
+    ClusterDown,
     #[error("Redis has no database of the number at the end of its address")]
     NoDatabase,
     #[error("Redis refuses our user or password")]
@@ -74,6 +80,8 @@ impl RedisUnfit {
             }
             // The library's only words for it.
             _ if error.to_string().contains("refused to switch database") => Self::NoDatabase,
+            // Ours: nobody is there who could hang up.
+            _ if error.to_string().contains(NO_PRIMARY) => Self::Unreachable(error),
             // The library counts it among the connections that are gone.
             _ if error.is_connection_refusal() => Self::Unreachable(error),
             _ if error.is_timeout() => Self::Silent(error),
@@ -91,6 +99,7 @@ impl RedisUnfit {
                 | Self::Silent(_)
                 | Self::Replica
                 | Self::NoSlots
+                | Self::ClusterDown
         )
     }
 
@@ -103,6 +112,7 @@ impl RedisUnfit {
             Self::Cluster => "a Cluster",
             Self::NoCluster => "not a Cluster",
             Self::NoSlots => "a Cluster without slots",
+            Self::ClusterDown => "a Cluster that is down",
             Self::NoDatabase => "without the database of its address",
             Self::BadCredentials(_) => "refusing our user or password",
             Self::Refused(_) => "refusing us",

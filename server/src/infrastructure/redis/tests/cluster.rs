@@ -33,8 +33,8 @@ const LINES: [&str; 6] = [
     "port {port}",
     "cluster-enabled yes",
     "cluster-port {other}",
-    "cluster-node-timeout 1000",
-    // As without a majority: two nodes elect nobody.
+    // Of two nodes neither has a majority: the other would refuse everything after this.
+    "cluster-node-timeout 60000",
     "cluster-require-full-coverage no",
     "cluster-allow-reads-when-down no",
 ];
@@ -105,6 +105,12 @@ impl Nodes {
                 .await
                 .expect("the node answers"),
         )
+    }
+
+    async fn set(&self, node: usize, setting: &str, value: &str) {
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg(setting).arg(value);
+        self.admins[node].call(&set).await.expect("it is set");
     }
 
     async fn id_of(&self, node: usize) -> String {
@@ -250,7 +256,7 @@ async fn a_node_that_is_away_takes_only_its_own_refreshes_along() {
         );
     }
     nodes.primaries[1].kill().await;
-    let partly = Health::Degraded("partly unreachable".into());
+    let partly = Health::Degraded("partly unusable".into());
     assert_eq!(fixture.redis.check().await, partly);
     assert!(!fixture.redis.is_required());
     for _ in 0..5 {
@@ -264,6 +270,40 @@ async fn a_node_that_is_away_takes_only_its_own_refreshes_along() {
             Rotation::Rotated
         );
     }
+}
+
+/// A node whose password was changed before ours, say.
+#[tokio::test]
+async fn a_node_that_refuses_us_is_not_the_whole_cluster() {
+    let nodes = Nodes::start().await;
+    nodes.set(1, "requirepass", "other").await;
+    let fixture = RedisFixture::on(&nodes.url()).await;
+    let partly = Health::Degraded("partly unusable".into());
+    assert_eq!(fixture.redis.check().await, partly);
+    for (node, rotates) in [(0, true), (1, false)] {
+        let family = family_at(&fixture, node);
+        let request = fixture.request(family, &random_secret(), &random_secret());
+        let rotated = fixture.one.rotate(&fixture.tenant, &request).await;
+        assert_eq!(rotated.is_ok(), rotates, "{node}: {rotated:?}");
+    }
+}
+
+/// Its nodes answer, and refuse every key.
+#[tokio::test]
+async fn a_cluster_without_a_majority_is_down() {
+    let mut nodes = Nodes::start().await;
+    let fixture = RedisFixture::on(&nodes.url()).await;
+    nodes.set(0, "cluster-node-timeout", "500").await;
+    nodes.primaries[1].kill().await;
+    let down = Health::Down("a Cluster that is down".into());
+    until("it is seen", async || fixture.redis.check().await == down).await;
+    let family = family_at(&fixture, 0);
+    let request = fixture.request(family, &random_secret(), &random_secret());
+    let refused = fixture.one.rotate(&fixture.tenant, &request).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
 }
 
 /// One that hangs is worse than one that is gone: nobody hears of it.
@@ -286,15 +326,19 @@ async fn however_many_wait_for_a_node_that_hangs_they_hear_soon() {
         started.elapsed() < Duration::from_secs(10),
         "not one after the other"
     );
+    // Every probe sees the same, however many ask.
+    let partly = Health::Degraded("partly unusable".into());
+    for _ in 0..3 {
+        let (one, other) = tokio::join!(fixture.redis.check(), fixture.redis.check());
+        assert_eq!([&one, &other], [&partly, &partly]);
+    }
 }
 
 #[tokio::test]
 async fn a_node_that_would_forget_makes_the_cluster_unfit() {
     let nodes = Nodes::start().await;
     let fixture = RedisFixture::on(&nodes.url()).await;
-    let mut set = redis::cmd("CONFIG");
-    set.arg("SET").arg("maxmemory-policy").arg("allkeys-lru");
-    nodes.admins[1].call(&set).await.expect("it is set");
+    nodes.set(1, "maxmemory-policy", "allkeys-lru").await;
     let unfit = fixture.redis.inspect().await.expect_err("one evicts");
     assert!(matches!(unfit, RedisUnfit::Evicts(_)), "{unfit:?}");
     // Whoever has looked entrusts it with nothing.
