@@ -3,16 +3,17 @@
 
 use std::{
     sync::{
-        LazyLock,
-        atomic::{AtomicBool, Ordering},
+        Arc, LazyLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use opentelemetry::Context;
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
-    trace::{SpanData, SpanExporter},
+    trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor},
 };
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -25,6 +26,9 @@ use crate::infrastructure::metrics::MetricsBuilder;
 struct Outcome {
     outcome: &'static str,
 }
+
+/// How many spans wait to be sent, or are being sent, at most.
+const WAITING: u64 = 2_048;
 
 const SENT: Outcome = Outcome { outcome: "sent" };
 const LOST: Outcome = Outcome { outcome: "lost" };
@@ -47,20 +51,69 @@ pub fn register(metrics: &mut MetricsBuilder) {
     );
 }
 
+/// Sends spans behind, and takes no more than can wait: what the library drops it doesn't tell of.
+#[derive(Debug)]
+pub(super) struct Sender {
+    behind: BatchSpanProcessor,
+    waiting: Arc<AtomicU64>,
+}
+
+impl Sender {
+    pub(super) fn new(exporter: impl SpanExporter + 'static) -> Self {
+        let waiting = Arc::default();
+        let counted = Counted {
+            exporter,
+            waiting: Arc::clone(&waiting),
+            failing: AtomicBool::new(false),
+        };
+        let size = usize::try_from(WAITING).unwrap_or(usize::MAX);
+        let config = BatchConfigBuilder::default().with_max_queue_size(size);
+        let behind = BatchSpanProcessor::builder(counted).with_batch_config(config.build());
+        Self {
+            behind: behind.build(),
+            waiting,
+        }
+    }
+}
+
+impl SpanProcessor for Sender {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.behind.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) < WAITING {
+            self.behind.on_end(span);
+        } else {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            SPANS.get_or_create(&LOST).inc();
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.behind.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.behind.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.behind.set_resource(resource);
+    }
+}
+
 /// Counts what an exporter does, and says when it begins to fail and when it works again.
 #[derive(Debug)]
-pub(super) struct Counted<E> {
+struct Counted<E> {
     exporter: E,
+    waiting: Arc<AtomicU64>,
     failing: AtomicBool,
 }
 
 impl<E> Counted<E> {
-    pub(super) fn new(exporter: E) -> Self {
-        let failing = AtomicBool::new(false);
-        Self { exporter, failing }
-    }
-
     fn note(&self, spans: u64, result: &OTelSdkResult) {
+        self.waiting.fetch_sub(spans, Ordering::Relaxed);
         let outcome = if result.is_ok() { SENT } else { LOST };
         SPANS.get_or_create(&outcome).inc_by(spans);
         let failed_before = self.failing.swap(result.is_err(), Ordering::Relaxed);

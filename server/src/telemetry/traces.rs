@@ -15,7 +15,7 @@ use opentelemetry_sdk::{
 use tokio::runtime::Handle;
 use url::Url;
 
-use super::spans::Counted;
+use super::spans::Sender;
 use crate::infrastructure::outbound::{public_roots, tls_with};
 
 /// How long the collector has for a batch.
@@ -82,7 +82,7 @@ impl Traces {
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
             .with_sampler(Sampler::ParentBased(Box::new(sampler)))
-            .with_batch_exporter(Counted::new(exporter))
+            .with_span_processor(Sender::new(exporter))
             .build();
         Ok(Self(provider))
     }
