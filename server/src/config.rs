@@ -6,8 +6,8 @@ mod catalogue;
 mod values;
 
 use std::{
-    collections::BTreeMap,
-    fmt,
+    collections::{BTreeMap, BTreeSet},
+    fmt, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -28,7 +28,7 @@ use crate::{
         networks::Networks,
         secret::{Operator, TokenDigest},
     },
-    infrastructure::{crypto::MasterKeys, redis::RedisAddress},
+    infrastructure::{crypto::MasterKeys, redis::RedisAddress, tls::check_authorities},
     telemetry::TraceSettings,
 };
 
@@ -82,6 +82,8 @@ impl std::error::Error for SettingsError {}
 #[derive(Default)]
 pub struct RawSettings {
     values: BTreeMap<String, Zeroizing<String>>,
+    /// What was given and can't be read: it is not missing.
+    unread: BTreeSet<String>,
     problems: Vec<String>,
 }
 
@@ -123,21 +125,36 @@ impl RawSettings {
                 toml::Value::String(text) => {
                     self.take(&name, text, &format!("{key} in {}", path.display()));
                 }
-                _ => self
+                _ if setting(&name).is_some() || name.ends_with("_FILE") => self
                     .problems
                     .push(format!("{key} in {} must be a string", path.display())),
+                _ => self.problems.push(format!(
+                    "{key} in {} is no setting of this version",
+                    path.display()
+                )),
             }
         }
     }
 
     fn read_environment(&mut self, environment: impl Iterator<Item = (String, String)>) {
+        let mut given = BTreeMap::new();
         for (name, value) in environment {
             // Our own tests and tools share the prefix.
             let ours = name.starts_with(PREFIX) && !name.starts_with("TOKENHOUSE_TEST_");
             if ours && !value.is_empty() {
-                let shown = name.clone();
-                self.take(&name, value, &shown);
+                given.insert(name, value);
             }
+        }
+        for (name, value) in &given {
+            let twice = name
+                .strip_suffix("_FILE")
+                .filter(|base| given.contains_key(*base));
+            if let Some(base) = twice {
+                self.problems.push(format!(
+                    "{base} and {name} are both set: one of them has to go"
+                ));
+            }
+            self.take(name, value.clone(), name);
         }
     }
 
@@ -154,12 +171,10 @@ impl RawSettings {
                         .insert(base.to_owned(), Zeroizing::new(text.trim_end().to_owned()));
                 }
                 // The value itself, put in by mistake, is not to be repeated.
-                Err(_) if value.contains("://") || value.contains('\n') => self.problems.push(
-                    format!("{shown} must be the path of a file; a value goes into {base}"),
-                ),
-                Err(error) => self
-                    .problems
-                    .push(format!("{shown}: {value} can't be read: {error}")),
+                Err(error) => {
+                    self.unread.insert(base.to_owned());
+                    self.problems.push(unreadable(shown, base, &value, &error));
+                }
             }
         } else {
             self.problems
@@ -286,14 +301,26 @@ impl RawSettings {
 
     fn redis(&mut self) -> Option<RedisAddress> {
         let authority = self.get("TOKENHOUSE_REDIS_CA").map(str::to_owned);
-        let address = self.optional("TOKENHOUSE_REDIS_URL", |text| {
-            RedisAddress::parse(text, authority.as_deref()).map_err(|bad| bad.to_string())
+        let url = self.get("TOKENHOUSE_REDIS_URL").map(str::to_owned);
+        let Some(url) = url else {
+            if authority.is_some() && !self.unread.contains("TOKENHOUSE_REDIS_URL") {
+                let lonely = "TOKENHOUSE_REDIS_CA has no effect without TOKENHOUSE_REDIS_URL";
+                self.problems.push(lonely.to_owned());
+            }
+            return None;
+        };
+        let readable = self.optional("TOKENHOUSE_REDIS_CA", |pem| {
+            check_authorities(pem.as_bytes()).map_err(|why| format!("can't be used: {why}"))
         });
-        if authority.is_some() && !self.values.contains_key("TOKENHOUSE_REDIS_URL") {
-            let lonely = "TOKENHOUSE_REDIS_CA has no effect without TOKENHOUSE_REDIS_URL";
-            self.problems.push(lonely.to_owned());
+        // One that can't be read has been told of; what else is wrong with the address is told too.
+        let authority = authority.filter(|_| readable.is_some());
+        match RedisAddress::parse(&url, authority.as_deref()) {
+            Ok(address) => Some(address),
+            Err(bad) => {
+                self.problems.push(format!("TOKENHOUSE_REDIS_URL {bad}"));
+                None
+            }
         }
-        address
     }
 
     fn required<T>(
@@ -301,7 +328,7 @@ impl RawSettings {
         name: &str,
         check: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        if self.value(name).is_none() {
+        if self.value(name).is_none() && !self.unread.contains(name) {
             let about = setting(name).map_or("", |setting| setting.about);
             self.problems.push(format!("{name} is missing: {about}"));
         }
@@ -323,130 +350,13 @@ impl RawSettings {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn problems(environment: &[(&str, &str)]) -> Vec<String> {
-        let environment = environment
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        RawSettings::read(None, environment)
-            .check()
-            .err()
-            .map_or_else(Vec::new, |error| error.0)
-    }
-
-    const KEY: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    const TOKEN: &str = "tho_0123456789012345678901234567890123456789012";
-
-    #[test]
-    fn every_missing_setting_has_its_own_line() {
-        let problems = problems(&[]);
-        for name in ["PUBLIC_URL", "DATABASE_URL", "MASTER_KEY", "OPERATOR_TOKEN"] {
-            assert_eq!(
-                problems.iter().filter(|line| line.contains(name)).count(),
-                1,
-                "{name}: {problems:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn bad_settings_are_named_and_secrets_not_repeated() {
-        let problems = problems(&[
-            ("TOKENHOUSE_PUBLIC_URL", "http://id.example.com"),
-            ("TOKENHOUSE_DATABASE_URL", "mysql://root:hunter2@db/x"),
-            ("TOKENHOUSE_MASTER_KEY", "k1:short"),
-            ("TOKENHOUSE_OPERATOR_TOKEN", "hunter2"),
-            ("TOKENHOUSE_LISTEN", "8080"),
-            (
-                "TOKENHOUSE_OUTBOUND_ALLOWED_NETWORKS",
-                "10.0.0.0/8, 10.0.0.1",
-            ),
-            ("TOKENHOUSE_DNS_SERVERS", "10.0.0.2, dns.example"),
-            ("TOKENHOUSE_PUBLIC_URI", "x"),
-        ]);
-        assert_eq!(problems.len(), 8, "{problems:?}");
-        assert!(
-            problems
-                .iter()
-                .all(|line| !line.contains("hunter2") && !line.contains("short")),
-            "{problems:?}"
-        );
-    }
-
-    /// Though the log has to begin before all settings are checked.
-    #[test]
-    fn what_is_wrong_with_logs_and_traces_is_told_with_the_rest() {
-        let environment = [
-            ("TOKENHOUSE_LOG", "inof"),
-            ("TOKENHOUSE_OTLP_ENDPOINT", "collector:4318"),
-            ("TOKENHOUSE_OTLP_SAMPLE_RATIO", "10%"),
-            ("TOKENHOUSE_SMTP_URL", "mail.example.com"),
-            ("TOKENHOUSE_LISTEN", "8080"),
-        ];
-        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let mut raw = RawSettings::read(None, environment.into_iter());
-        assert_eq!(
-            raw.log(LogFormat::Json),
-            ("info".to_owned(), LogFormat::Json)
-        );
-        assert_eq!(raw.traces(), None);
-        let problems = raw.check().expect_err("nothing of it is right").0;
-        for name in [
-            "LOG ",
-            "OTLP_ENDPOINT ",
-            "OTLP_SAMPLE_RATIO ",
-            "SMTP_URL ",
-            "LISTEN ",
-        ] {
-            let of_it = |line: &&String| line.starts_with(&format!("TOKENHOUSE_{name}"));
-            assert_eq!(
-                problems.iter().filter(of_it).count(),
-                1,
-                "{name}: {problems:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn log_filters_are_levels_or_name_modules() {
-        for good in [
-            "info",
-            "OFF",
-            "tokenhouse=debug,info",
-            "tokenhouse_server::http=trace",
-            "warn,",
-        ] {
-            assert!(check_log_filter(good).is_ok(), "{good}");
-        }
-        for bad in ["inof", "tokenhouse", "info,debg", "tokenhouse=loud"] {
-            assert!(check_log_filter(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_value_in_the_place_of_a_path_is_not_repeated() {
-        let problems = problems(&[(
-            "TOKENHOUSE_DATABASE_URL_FILE",
-            "postgres://root:hunter2@db/x",
-        )]);
-        let about_it = problems.iter().find(|line| line.contains("_FILE"));
-        let about_it = about_it.expect("it is refused");
-        assert!(!about_it.contains("hunter2"), "{about_it}");
-    }
-
-    #[test]
-    fn good_settings_are_taken() {
-        let problems = problems(&[
-            ("TOKENHOUSE_PUBLIC_URL", "https://id.example.com"),
-            ("TOKENHOUSE_DATABASE_URL", "postgres://db/tokenhouse"),
-            ("TOKENHOUSE_MASTER_KEY", KEY),
-            ("TOKENHOUSE_OPERATOR_TOKEN", TOKEN),
-            ("TOKENHOUSE_DNS_SERVERS", "10.0.0.2, [::1]:5353"),
-            ("UNRELATED", "x"),
-        ]);
-        assert_eq!(problems, Vec::<String>::new());
+/// Why the file of a setting can't be read. The value itself, put in by mistake, is not to be repeated.
+fn unreadable(shown: &str, base: &str, value: &str, error: &io::Error) -> String {
+    match value.contains("://") || value.contains('\n') {
+        true => format!("{shown} must be the path of a file; a value goes into {base}"),
+        false => format!("{shown}: {value} can't be read: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

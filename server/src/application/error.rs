@@ -31,8 +31,8 @@ pub enum StoreError {
     /// The store broke the work off in favour of another's. The same work once more may do.
     #[error("another change was in the way")]
     Contended(#[source] Cause),
-    /// The store didn't answer, or not in time. Trying again later may work.
-    #[error("the store can't be reached")]
+    /// The store didn't answer, or not in time, or it refuses. Trying again later may work.
+    #[error("the store doesn't answer, or refuses")]
     Unavailable(#[source] Cause),
     /// A row that no code of ours writes.
     #[error("{table}.{column} of {row} can't be read")]

@@ -170,14 +170,14 @@ impl DataKeyResealing {
     ) -> Result<u32, StoreError> {
         let mut done = 0;
         for (tenant, seen) in keys {
-            match self.maker.reseal(tenant, &seen) {
-                Ok(new) => {
-                    let replaced = self.directory.replace_data_key(tenant, &seen, &new);
-                    if let Some(tenant) = replaced.await? {
-                        self.note(&tenant, old, &new.master_key_id);
-                        done += 1;
-                    }
+            match self.move_one(tenant, &seen).await {
+                Ok(moved) => done += u32::from(moved),
+                Err(Error::Store(
+                    error @ (StoreError::Unavailable(_) | StoreError::Contended(_)),
+                )) => {
+                    return Err(error);
                 }
+                // One tenant's trouble must not be the others' too.
                 Err(error) => tracing::error!(
                     tenant.id = %tenant,
                     master_key = old,
@@ -187,6 +187,16 @@ impl DataKeyResealing {
             }
         }
         Ok(done)
+    }
+
+    /// Seals one anew, unless it was changed since it was seen.
+    async fn move_one(&self, tenant: TenantId, seen: &SealedDataKey) -> Result<bool, Error> {
+        let new = self.maker.reseal(tenant, seen)?;
+        let replaced = self.directory.replace_data_key(tenant, seen, &new).await?;
+        if let Some(tenant) = &replaced {
+            self.note(tenant, &seen.master_key_id, &new.master_key_id);
+        }
+        Ok(replaced.is_some())
     }
 
     fn note(&self, tenant: &Tenant, old: &str, new: &str) {

@@ -8,9 +8,12 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use serde_json::Value;
 use url::Url;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+const MOST: usize = 16 * 1_024;
+const WELL: &[u8] = b"HTTP/1.1 200 ";
 
 /// Exit 0 when a server answers that it is ready: for container probes
 #[derive(Debug, Args)]
@@ -31,13 +34,23 @@ impl Healthcheck {
         if url.scheme() != "http" {
             bail!("{url} must begin with http://: the management listener speaks nothing else");
         }
-        let status = get(&url).with_context(|| format!("{url} does not answer"))?;
-        if status == 200 {
-            Ok(())
-        } else {
-            bail!("{url} answers {status}: not ready")
+        let (status, body) = get(&url).with_context(|| format!("{url} does not answer"))?;
+        match status {
+            200 => Ok(()),
+            _ => bail!("{url} answers {status}: not ready{}", reasons(&body)),
         }
     }
+}
+
+/// What `/readyz` says is wrong.
+fn reasons(body: &str) -> String {
+    let said: Value = serde_json::from_str(body).unwrap_or_default();
+    let reasons = said["reasons"].as_object();
+    let told = reasons.into_iter().flatten().filter_map(|(name, reason)| {
+        let reason = reason.as_str()?;
+        Some(format!("; {name}: {reason}"))
+    });
+    told.collect()
 }
 
 fn default_url() -> anyhow::Result<Url> {
@@ -50,8 +63,8 @@ fn default_url() -> anyhow::Result<Url> {
     Ok(Url::parse(&format!("http://{address}/readyz"))?)
 }
 
-/// The status of one GET. A whole HTTP client would be the larger part of a probe.
-fn get(url: &Url) -> anyhow::Result<u16> {
+/// The status of one GET, and the body unless it is 200. A whole HTTP client would be the larger part of a probe.
+fn get(url: &Url) -> anyhow::Result<(u16, String)> {
     let host = url.host_str().context("the address has no host")?;
     let port = url
         .port_or_known_default()
@@ -67,25 +80,45 @@ fn get(url: &Url) -> anyhow::Result<u16> {
         "GET {} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n",
         url.path()
     )?;
-    let head = head(stream)?;
-    head.split_whitespace()
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .context("the answer is not HTTP")
+    let answer = read(stream)?;
+    let status = answer.split_whitespace().nth(1);
+    let status = status.and_then(|status| status.parse().ok());
+    let status = status.context("the answer is not HTTP")?;
+    let body = answer
+        .split_once("\r\n\r\n")
+        .map(|(_, body)| body.to_owned());
+    Ok((status, body.unwrap_or_default()))
 }
 
-/// The beginning of an answer: its status line is in it. All of it comes in time, however slowly each part does.
-fn head(mut stream: TcpStream) -> anyhow::Result<String> {
+/// An answer, up to what a report of readiness has at most. All of it comes in time, however slowly each part does;
+/// of one that is well its first line is enough.
+fn read(mut stream: TcpStream) -> anyhow::Result<String> {
     let end = Instant::now() + TIMEOUT;
-    let (mut head, mut part) = (Vec::new(), [0; 64]);
-    while head.len() < part.len() {
+    let (mut answer, mut part) = (Vec::new(), [0; 1_024]);
+    while answer.len() < MOST {
         let left = end.saturating_duration_since(Instant::now());
         ensure!(!left.is_zero(), "the answer takes too long");
         stream.set_read_timeout(Some(left))?;
         match stream.read(&mut part).context("no answer comes")? {
             0 => break,
-            read => head.extend_from_slice(&part[..read]),
+            read => answer.extend_from_slice(&part[..read]),
+        }
+        if answer.starts_with(WELL) {
+            break;
         }
     }
-    Ok(String::from_utf8_lossy(&head).into_owned())
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_isnt_as_it_should_be_is_said() {
+        let body = r#"{"status":"not ready","reasons":{"redis":"unreachable since 2026"}}"#;
+        assert_eq!(reasons(body), "; redis: unreachable since 2026");
+        assert_eq!(reasons(r#"{"status":"draining"}"#), "");
+        assert_eq!(reasons("no report"), "");
+    }
 }

@@ -93,7 +93,14 @@ impl KeyDirectory for DatabaseTenants {
         seen: &SealedDataKey,
         new: &SealedDataKey,
     ) -> Result<Option<Tenant>, StoreError> {
-        let turn = self.db.turn_to_write().await;
+        // First: were the owner not to be read afterwards, nobody could tell whose key was sealed anew.
+        let row = tenant::Entity::find_by_id(tenant.as_uuid())
+            .filter(tenant::Column::DeletedAt.is_null())
+            .one(self.db.connection())
+            .noted_by(self.db.faults())
+            .await?;
+        let owner = self.read_tenants(row.into_iter().collect()).await?;
+        let _turn = self.db.turn_to_write().await;
         let replaced = tenant::Entity::update_many()
             .col_expr(
                 tenant::Column::DataKeyMasterId,
@@ -110,15 +117,7 @@ impl KeyDirectory for DatabaseTenants {
             .exec(self.db.connection())
             .noted_by(self.db.faults())
             .await?;
-        drop(turn);
-        if replaced.rows_affected == 0 {
-            return Ok(None);
-        }
-        let row = tenant::Entity::find_by_id(tenant.as_uuid())
-            .one(self.db.connection())
-            .noted_by(self.db.faults())
-            .await?;
-        let read = self.read_tenants(row.into_iter().collect()).await?;
-        Ok(read.into_iter().next())
+        let owner = owner.into_iter().next();
+        Ok(owner.filter(|_| replaced.rows_affected > 0))
     }
 }
