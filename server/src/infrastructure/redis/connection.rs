@@ -28,8 +28,10 @@ const SAFE_POLICY: &str = "noeviction";
 
 /// How long a look may take. A probe has two seconds.
 const LOOKED_WITHIN: Duration = Duration::from_millis(1_500);
-/// For how long after a look nobody looks again at a Redis that didn't answer in time.
-const SILENT_FOR: Duration = Duration::from_secs(1);
+/// A look that takes no longer may be repeated by everybody.
+const QUICK: Duration = Duration::from_millis(300);
+/// For how long nobody repeats a look that took longer and found nothing good.
+const COUNTS_FOR: Duration = Duration::from_secs(1);
 
 /// What probes and metrics call it.
 pub const REDIS: &str = "redis";
@@ -81,14 +83,17 @@ impl Shared {
 /// A look that found a Redis unfit.
 struct Unfit {
     ended: Instant,
+    took: Duration,
+    /// Which connection it was.
+    number: Option<u64>,
     why: RedisUnfit,
 }
 
 impl Unfit {
-    /// Whether a caller may take this for the state of now. Only of a Redis that doesn't answer in time: were each
-    /// to look for itself, each would wait as long again.
-    fn still_counts(&self) -> bool {
-        matches!(self.why, RedisUnfit::Silent(_)) && self.ended.elapsed() < SILENT_FOR
+    /// Whether a caller may take this for the state of now. Only of what took long to find out: were each caller to
+    /// look for itself, each would wait as long again, behind all the others.
+    fn still_counts(&self, number: Option<u64>) -> bool {
+        self.took > QUICK && self.ended.elapsed() < COUNTS_FOR && self.number == number
     }
 }
 
@@ -221,7 +226,7 @@ impl RedisConnection {
         if self.is_fit() {
             return Ok(());
         }
-        if let Some(why) = self.lately_silent() {
+        if let Some(why) = self.lately_unfit() {
             return Err(why);
         }
         let _alone = self.looking.lock().await;
@@ -229,21 +234,25 @@ impl RedisConnection {
         if self.is_fit() {
             return Ok(());
         }
-        if let Some(why) = self.lately_silent() {
+        if let Some(why) = self.lately_unfit() {
             return Err(why);
         }
+        let began = Instant::now();
         let looked = self.inspect().await;
         let unfit = looked.as_ref().err().map(|why| Unfit {
             ended: Instant::now(),
+            took: began.elapsed(),
+            number: self.primary.number(),
             why: why.clone(),
         });
         *self.unfit.lock().unwrap_or_else(PoisonError::into_inner) = unfit;
         looked.map(drop)
     }
 
-    fn lately_silent(&self) -> Option<RedisUnfit> {
+    fn lately_unfit(&self) -> Option<RedisUnfit> {
         let last = self.unfit.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = last.as_ref().filter(|unfit| unfit.still_counts());
+        let number = self.primary.number();
+        let last = last.as_ref().filter(|unfit| unfit.still_counts(number));
         last.map(|unfit| unfit.why.clone())
     }
 

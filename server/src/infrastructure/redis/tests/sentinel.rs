@@ -150,4 +150,18 @@ async fn without_a_sentinel_redis_is_unreachable() {
     let unfit = nobody.inspect().await.expect_err("nobody is there");
     assert!(unfit.may_pass(), "{unfit:?}");
     assert_eq!(nobody.check().await, Health::Down("unreachable".into()));
+
+    // Who asks together waits together, not one behind the other.
+    let began = std::time::Instant::now();
+    assert!(nobody.ensure_fit().await.is_err());
+    let one = began.elapsed();
+    let began = std::time::Instant::now();
+    let asked = (0..20).map(|_| nobody.ensure_fit());
+    let answers = futures_util::future::join_all(asked).await;
+    assert!(answers.iter().all(Result::is_err));
+    assert!(
+        began.elapsed() < one * 5,
+        "{:?} for all, {one:?} for one",
+        began.elapsed()
+    );
 }
