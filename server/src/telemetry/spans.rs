@@ -148,3 +148,40 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
         self.exporter.set_resource(resource);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::*;
+
+    /// A collector that hangs.
+    #[derive(Debug)]
+    struct Hanging;
+
+    impl SpanExporter for Hanging {
+        async fn export(&self, _batch: Vec<SpanData>) -> OTelSdkResult {
+            std::future::pending().await
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_to_wait_is_lost_and_counted() {
+        let provider = SdkTracerProvider::builder().with_span_processor(Sender::new(Hanging));
+        let provider = provider.build();
+        let tracer = provider.tracer("tests");
+        let lost = || SPANS.get_or_create(&LOST).get();
+        let before = lost();
+        for _ in 0..WAITING + 10 {
+            tracer.start("a span").end();
+        }
+        assert_eq!(lost() - before, 10);
+        // It never comes to an end.
+        assert!(
+            provider
+                .shutdown_with_timeout(Duration::from_millis(1))
+                .is_err()
+        );
+    }
+}

@@ -7,7 +7,7 @@ use tokenhouse_server::config::{Absent, SETTINGS};
 const HEAD: &str = "# Settings
 
 From the environment, or as TOML from `--config FILE`: the keys are the same names in lower case without `TOKENHOUSE_`. The
-environment wins. `X_FILE` reads the setting `X` from a file, for secrets. A setting that this version doesn't know, or that is
+environment wins. `X_FILE` reads the setting `X` from a file, for secrets; set one of the two. A setting that this version doesn't know, or that is
 wrong, keeps the server from starting, with a line for each.
 
 | setting | without it | what it is | example |

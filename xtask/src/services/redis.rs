@@ -15,6 +15,8 @@ use crate::progress::Progress;
 use crate::tools::{Tools, version};
 
 const START_LIMIT: Duration = Duration::from_secs(10);
+/// For waiting, never for measuring: a busy machine is slow.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) struct Redis {
     server: Server,
@@ -101,7 +103,7 @@ fn answers_ping(port: u16) -> bool {
 
 fn ask(port: u16, line: &str) -> io::Result<String> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.set_read_timeout(Some(ANSWER_LIMIT))?;
     let mut stream = BufReader::new(stream);
     stream
         .get_mut()

@@ -370,3 +370,22 @@ async fn keep_asking(cluster: Weak<Cluster>, wanted: Arc<Notify>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_cut_off_is_believed_less() {
+        let told = |well, epoch| {
+            let slots = SlotMap::default();
+            Told { well, epoch, slots }.believable()
+        };
+        assert!(
+            told(false, 9) < told(true, 1),
+            "it says itself that all is lost"
+        );
+        assert!(told(true, 4) < told(true, 5), "it has missed an election");
+        assert!(told(false, 4) < told(false, 5));
+    }
+}

@@ -130,4 +130,7 @@ async fn a_database_that_is_not_there_may_come_and_one_that_refuses_will_not() {
         matches!(refused, NoConnection::Refused { .. }),
         "{refused:?}"
     );
+    // In the database's words, without a line of its source.
+    let words = "database \"no_such_database\" does not exist (SQLSTATE 3D000)";
+    assert_eq!(refused.source().unwrap().to_string(), words);
 }
